@@ -1,0 +1,460 @@
+"""The Docker engine, the only module that talks to it.
+
+python-on-whales runs the verbs people could type (`compose up`, `buildx build`, `exec`), so that `-v` can
+show them; the docker SDK answers questions (states, events, images), which is faster than starting a program.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import logging
+import os
+import re
+import shlex
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+
+from sandbox.errors import EngineError, SandboxError
+from sandbox.model import LABEL_FOLDER, LABEL_PROJECT, LABEL_RECIPE, LABEL_SERVICE, ContainerState, EngineInfo
+
+if TYPE_CHECKING:
+    import docker
+    import python_on_whales
+
+commands = logging.getLogger("sandbox.commands")
+HEALTH = re.compile(r"\((?:health: )?(healthy|unhealthy|starting)\)")
+EXIT_CODE = re.compile(r"(?:Exited|Restarting) \((\d+)\)")
+COMPOSE_PROJECT, COMPOSE_SERVICE = "com.docker.compose.project", "com.docker.compose.service"
+NO_ENGINE = "`sandbox doctor` says what is wrong; `sandbox doctor --fix` can install and start one"
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line a container printed. `time` is RFC 3339 as the engine gives it."""
+
+    container: str
+    time: str
+    text: str
+
+
+@dataclass(frozen=True)
+class EngineEvent:
+    """Something that happened to a container: `create`, `start`, `die`, `health_status: healthy` …"""
+
+    container: str
+    action: str
+    exit_code: int
+
+
+class Engine(Protocol):
+    """What the sandbox asks of a container engine. `ComposeEngine` is the real one.
+
+    Every method raises EngineError when the engine cannot be reached.
+    """
+
+    def info(self) -> EngineInfo: ...
+    def image_sizes(self) -> dict[str, int]: ...
+    def why_not_pullable(self, image: str) -> str: ...
+    def pull(self, image: str, progress: Callable[[int, int], None]) -> None: ...
+    def tag(self, image: str, name: str) -> None: ...
+    def load(self, archive: BinaryIO) -> list[str]: ...
+    def build(
+        self,
+        context: Path,
+        tag: str,
+        arguments: Mapping[str, str],
+        secrets: Mapping[str, Path],
+        labels: Mapping[str, str],
+        log: Callable[[str], None],
+    ) -> None: ...
+    def import_root(self, archive: BinaryIO, name: str, changes: Sequence[str]) -> None: ...
+    def recipe_images(self) -> dict[str, int]: ...
+    def remove_image(self, image: str) -> None: ...
+    def up(self, folder: Path, variables: Collection[str]) -> None: ...
+    def containers(self, project: str | None = None) -> list[ContainerState]: ...
+    def foreign(self, project: str) -> list[str]: ...
+    def leftovers(self, project: str) -> dict[str, list[str]]: ...
+    def events(self, project: str, ready: Callable[[], None]) -> Iterator[EngineEvent]: ...
+    def memory(self, ids: Sequence[str]) -> dict[str, int]: ...
+    def logs(self, id: str, follow: bool, since: float | None, tail: int | None) -> Iterator[LogLine]: ...
+    def execute(self, id: str, command: Sequence[str], tty: bool) -> int: ...
+    def restart(self, ids: Sequence[str]) -> None: ...
+    def remove_containers(self, ids: Sequence[str], removed: Callable[[str], None]) -> None: ...
+    def remove_volumes(self, names: Sequence[str]) -> None: ...
+    def remove_networks(self, names: Sequence[str]) -> None: ...
+
+
+class ComposeEngine:
+    """Docker by its command line and its API, at the address the `docker` command would use."""
+
+    @cached_property
+    def _client(self) -> docker.DockerClient:
+        import docker
+
+        with _explained():
+            return docker.DockerClient(base_url=self._address or None, timeout=60, max_pool_size=32)
+
+    @cached_property
+    def _context(self) -> Any:
+        from docker.context import ContextAPI
+
+        if os.environ.get("DOCKER_HOST"):
+            return None
+        name = os.environ.get("DOCKER_CONTEXT")
+        return ContextAPI.get_context(name) if name else ContextAPI.get_current_context()
+
+    @property
+    def _address(self) -> str:
+        return os.environ.get("DOCKER_HOST") or (self._context.Host if self._context else "")
+
+    @property
+    def _builder(self) -> str:
+        """The builder that sees the engine's own images; a user's default may be one that does not."""
+        return self._context.Name if self._context else "default"
+
+    @cached_property
+    def _whales(self) -> python_on_whales.DockerClient:
+        return self._whales_in(None)
+
+    def _whales_in(self, folder: Path | None) -> python_on_whales.DockerClient:
+        import python_on_whales
+
+        if folder is None:
+            return python_on_whales.DockerClient()
+        return python_on_whales.DockerClient(
+            compose_files=[folder / "compose.yaml"], compose_project_directory=str(folder)
+        )
+
+    def info(self) -> EngineInfo:
+        with _explained():
+            info = self._client.api.info()
+        root = str(info.get("DockerRootDir", ""))
+        return EngineInfo(
+            version=str(info.get("ServerVersion", "")),
+            compose=self._plugin_version("compose"),
+            buildx=self._plugin_version("buildx"),
+            memory=int(info.get("MemTotal", 0)),
+            cpus=int(info.get("NCPU", 0)),
+            os=str(info.get("OperatingSystem", "")),
+            architecture=str(info.get("Architecture", "")),
+            root=root if self.is_local and Path(root).is_dir() else "",
+        )
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the engine's loopback and disk are this computer's."""
+        return not self._address or self._address.startswith(("unix://", "npipe://"))
+
+    def _plugin_version(self, plugin: str) -> str:
+        from sandbox import processes
+
+        match = re.search(r"v?(\d+\.\d+(?:\.\d+)?)", processes.output(["docker", plugin, "version"], 10))
+        return match[1] if match else ""
+
+    def image_sizes(self) -> dict[str, int]:
+        """Every image name on this computer, as the user would write it, and its size in bytes."""
+        with _explained():
+            images = self._client.api.images()
+        return {name: int(image["Size"]) for image in images for name in image.get("RepoTags") or ()}
+
+    def why_not_pullable(self, image: str) -> str:
+        """Asks the registry, through the engine, for an image's description. Empty if it has it."""
+        import docker
+
+        try:
+            self._client.api.inspect_distribution(image)
+        except docker.errors.APIError as error:
+            return str(error.explanation or error)
+        except (docker.errors.DockerException, OSError) as error:
+            raise _translated(error) from error
+        return ""
+
+    def pull(self, image: str, progress: Callable[[int, int], None]) -> None:
+        """Pulls one image, telling bytes done and bytes known so far. Raises SandboxError."""
+        layers: dict[str, tuple[int, int]] = {}
+        name, _, tag = image.rpartition(":")
+        with _explained():
+            for line in self._client.api.pull(name, tag=tag, stream=True, decode=True):
+                if "error" in line:
+                    raise SandboxError(str(line["error"]))
+                detail = line.get("progressDetail") or {}
+                if line.get("status") == "Downloading" and detail.get("total"):
+                    layers[line["id"]] = (int(detail["current"]), int(detail["total"]))
+                elif line.get("status") in ("Download complete", "Pull complete") and line.get("id") in layers:
+                    layers[line["id"]] = (layers[line["id"]][1],) * 2
+                progress(sum(done for done, _ in layers.values()), sum(total for _, total in layers.values()))
+
+    def tag(self, image: str, name: str) -> None:
+        repository, _, tag = name.rpartition(":")
+        with _explained():
+            self._client.api.tag(image, repository, tag)
+
+    def load(self, archive: BinaryIO) -> list[str]:
+        """Loads a `docker save` archive; the names of the images that were in it."""
+        with _explained():
+            return [tag for image in self._client.images.load(archive) for tag in image.tags]
+
+    def build(
+        self,
+        context: Path,
+        tag: str,
+        arguments: Mapping[str, str],
+        secrets: Mapping[str, Path],
+        labels: Mapping[str, str],
+        log: Callable[[str], None],
+    ) -> None:
+        last: list[str] = []
+        with _explained():
+            commands.debug("docker buildx build --builder %s -t %s %s", self._builder, tag, shlex.quote(str(context)))
+            lines = self._whales.buildx.build(
+                context,
+                builder=self._builder,
+                build_args=dict(arguments),
+                labels=dict(labels),
+                secrets=[f"id={name},src={path}" for name, path in secrets.items()],
+                tags=[tag],
+                load=True,
+                progress="plain",
+                provenance=False,
+                stream_logs=True,
+            )
+            try:
+                for line in lines:  # type: ignore[union-attr]
+                    last = [*last[-19:], str(line).rstrip()]
+                    log(str(line).rstrip())
+            except _docker_failed() as error:
+                raise SandboxError(f"building {tag} failed\n" + "\n".join(last)) from error
+
+    def import_root(self, archive: BinaryIO, name: str, changes: Sequence[str]) -> None:
+        repository, _, tag = name.rpartition(":")
+        with _explained():
+            self._client.api.import_image_from_stream(archive, repository=repository, tag=tag, changes=list(changes))
+
+    def recipe_images(self) -> dict[str, int]:
+        """Images that we built: name (or id, when it lost its name) and size."""
+        with _explained():
+            images = self._client.api.images(filters={"label": LABEL_RECIPE})
+        return {(image.get("RepoTags") or [image["Id"]])[0]: int(image["Size"]) for image in images}
+
+    def remove_image(self, image: str) -> None:
+        with _explained():
+            self._client.api.remove_image(image)
+
+    def up(self, folder: Path, variables: Collection[str]) -> None:
+        """`docker compose up -d` in the folder. The shell's own values of our variables do not leak in."""
+        with _explained(), _without_environment(variables):
+            try:
+                self._whales_in(folder).compose.up(detach=True, remove_orphans=True, quiet=True)
+            except _docker_failed() as error:
+                raise SandboxError(_compose_error(error.stderr)) from error
+
+    def containers(self, project: str | None = None) -> list[ContainerState]:
+        """Our containers, of one sandbox or of all, in the order of their names."""
+        label = f"{LABEL_PROJECT}={project}" if project else LABEL_PROJECT
+        with _explained():
+            found = self._client.api.containers(all=True, filters={"label": label})
+        return sorted((_state(item) for item in found), key=lambda state: state.name)
+
+    def foreign(self, project: str) -> list[str]:
+        """Containers of a Compose project with this name that do not carry our label."""
+        with _explained():
+            found = self._client.api.containers(all=True, filters={"label": f"{COMPOSE_PROJECT}={project}"})
+        return [_state(item).name for item in found if LABEL_PROJECT not in item["Labels"]]
+
+    def leftovers(self, project: str) -> dict[str, list[str]]:
+        """Names of the `volumes` and `networks` that carry our label."""
+        filters = {"label": f"{LABEL_PROJECT}={project}"}
+        with _explained():
+            volumes = self._client.api.volumes(filters=filters).get("Volumes") or []
+            networks = self._client.api.networks(filters=filters)
+        return {"volumes": [v["Name"] for v in volumes], "networks": [n["Name"] for n in networks]}
+
+    def events(self, project: str, ready: Callable[[], None]) -> Iterator[EngineEvent]:
+        """The sandbox's container events from now on, for ever. Calls `ready` once it listens."""
+        filters = {"type": ["container"], "label": [f"{LABEL_PROJECT}={project}"]}
+        with _explained():
+            stream = self._client.api.events(filters=filters, decode=True)
+            ready()
+            for event in stream:
+                attributes = event.get("Actor", {}).get("Attributes", {})
+                yield EngineEvent(
+                    attributes.get(COMPOSE_SERVICE, ""), event.get("Action", ""), int(attributes.get("exitCode", 0))
+                )
+
+    def memory(self, ids: Sequence[str]) -> dict[str, int]:
+        """Bytes in use by each container, page cache that could be dropped not counted."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        def used(id: str) -> int:
+            try:
+                return _used(self._client.api.stats(id, decode=None, stream=False, one_shot=True))
+            except (OSError, ValueError, KeyError):
+                return 0
+
+        with _explained(), ThreadPoolExecutor(max_workers=16) as pool:
+            return dict(zip(ids, pool.map(used, ids), strict=True))
+
+    def logs(self, id: str, follow: bool, since: float | None, tail: int | None) -> Iterator[LogLine]:
+        """What a container printed, oldest first; with `follow`, for ever."""
+        with _explained():
+            name = self._client.api.inspect_container(id)["Config"]["Labels"].get(COMPOSE_SERVICE, "")
+            stream = self._client.api.logs(
+                id, stream=True, follow=follow, timestamps=True, since=since, tail="all" if tail is None else tail
+            )
+            for line in _lines(stream):
+                time, _, text = line.decode(errors="replace").partition(" ")
+                yield LogLine(name, time, text)
+
+    def execute(self, id: str, command: Sequence[str], tty: bool) -> int:
+        """Runs a command in a container, on our standard streams; its exit code."""
+        with _explained():
+            commands.debug("docker exec %s %s", id[:12], shlex.join(command))
+            try:
+                output = self._whales.execute(id, list(command), interactive=True, tty=tty, stream=not tty)
+                if not tty:
+                    _copy(output)  # type: ignore[arg-type]
+            except _docker_failed() as error:
+                return int(error.return_code)
+        return 0
+
+    def restart(self, ids: Sequence[str]) -> None:
+        with _explained():
+            self._whales.container.restart(list(ids))
+
+    def remove_containers(self, ids: Sequence[str], removed: Callable[[str], None]) -> None:
+        """Stops, then removes; side by side, each as patiently as its own stop time says."""
+        import docker
+
+        def remove(id: str) -> None:
+            try:
+                self._client.api.stop(id)
+                self._client.api.remove_container(id, v=True, force=True)
+            except docker.errors.NotFound:
+                pass
+            removed(id)
+
+        self._side_by_side(remove, ids)
+
+    def remove_volumes(self, names: Sequence[str]) -> None:
+        self._side_by_side(self._client.api.remove_volume, names)
+
+    def remove_networks(self, names: Sequence[str]) -> None:
+        self._side_by_side(self._client.api.remove_network, names)
+
+    def _side_by_side(self, work: Callable[[str], object], items: Sequence[str]) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        with _explained(), ThreadPoolExecutor(max_workers=16) as pool:
+            list(pool.map(work, items))
+
+
+def _docker_failed() -> Any:
+    """The exception python-on-whales raises when a docker command fails, imported late because it is slow."""
+    import python_on_whales
+
+    return python_on_whales.exceptions.DockerException
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turns the libraries' many exceptions into ours."""
+    try:
+        yield
+    except (SandboxError, KeyboardInterrupt, GeneratorExit):
+        raise
+    except Exception as error:
+        raise _translated(error) from error
+
+
+def _translated(error: Exception) -> Exception:
+    import docker
+    import urllib3
+
+    kind = type(error).__name__
+    if kind == "ClientNotFoundError" or isinstance(error, FileNotFoundError):
+        return EngineError("the `docker` command is not installed", NO_ENGINE)
+    if isinstance(error, docker.errors.APIError):
+        return SandboxError(f"Docker refused: {error.explanation or error}")
+    if isinstance(error, docker.errors.DockerException | OSError | urllib3.exceptions.HTTPError | http.client.HTTPException):
+        if "Permission denied" in str(error):
+            return EngineError(
+                "this user may not talk to the Docker engine", "add the user to the docker group, then log in again"
+            )
+        return EngineError("the Docker engine does not answer", NO_ENGINE)
+    if isinstance(error, _docker_failed()):
+        text = str(getattr(error, "stderr", "") or "")
+        if "Cannot connect to the Docker daemon" in text or "error during connect" in text:
+            return EngineError("the Docker engine does not answer", NO_ENGINE)
+        return SandboxError(f"docker failed: {text.strip() or error}")
+    return error
+
+
+@contextmanager
+def _without_environment(names: Iterable[str]) -> Iterator[None]:
+    """Compose prefers the environment to `.env`; a PROMETHEUS_PORT left in a shell must not decide."""
+    kept = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
+
+
+def _compose_error(stderr: str | None) -> str:
+    """What Compose said, less its progress lines."""
+    progress = re.compile(r"^ ?(Container|Network|Volume|Image) .*|^time=.*level=warning.*|^\s*$")
+    lines = [line for line in (stderr or "").splitlines() if not progress.match(line)]
+    return "docker compose up failed\n" + "\n".join(lines[-12:])
+
+
+def _state(item: Mapping[str, Any]) -> ContainerState:
+    labels, status = item["Labels"], item.get("Status", "")
+    health, code = HEALTH.search(status), EXIT_CODE.search(status)
+    ports = {
+        int(port["PrivatePort"]): (str(port.get("IP", "")), int(port["PublicPort"]))
+        for port in item.get("Ports") or ()
+        if port.get("PublicPort")
+    }
+    return ContainerState(
+        id=item["Id"],
+        name=(item.get("Names") or ["/?"])[0].lstrip("/"),
+        container=labels.get(COMPOSE_SERVICE, ""),
+        service=labels.get(LABEL_SERVICE, ""),
+        project=labels.get(LABEL_PROJECT, ""),
+        state=item.get("State", ""),
+        health=health[1] if health else "",
+        exit_code=int(code[1]) if code else 0,
+        image=item.get("Image", ""),
+        folder=labels.get(LABEL_FOLDER, ""),
+        ports=ports,
+    )
+
+
+def _used(stats: Any) -> int:
+    stats = json.loads(stats) if isinstance(stats, str | bytes) else stats
+    memory = stats.get("memory_stats") or {}
+    details = memory.get("stats") or {}
+    cache = details.get("inactive_file", details.get("total_inactive_file", 0))
+    return max(0, int(memory.get("usage", 0)) - int(cache))
+
+
+def _lines(stream: Iterable[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for chunk in stream:
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
+    if rest:
+        yield rest
+
+
+def _copy(output: Iterable[tuple[str, bytes]]) -> None:
+    import sys
+
+    for source, text in output:
+        stream = sys.stdout if source == "stdout" else sys.stderr
+        stream.buffer.write(text)
+        stream.flush()

@@ -1,0 +1,247 @@
+"""The nouns of the sandbox, as frozen data. No behaviour beyond what follows from the fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+LABEL_PROJECT = "sandbox.project"
+LABEL_SERVICE = "sandbox.service"
+LABEL_FOLDER = "sandbox.folder"
+LABEL_CONFIGS = "sandbox.configs"
+LABEL_RECIPE = "sandbox.recipe"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question that a ready service answers well: an HTTP request from the host.
+
+    `expect` is a JMESPath over the JSON answer that must be true, `contains` a text of the body.
+    `waiting` names what we wait for; `show` is a JMESPath whose value is added to it.
+    """
+
+    method: str
+    path: str
+    expect: str = ""
+    contains: str = ""
+    waiting: str = ""
+    show: str = ""
+
+
+@dataclass(frozen=True)
+class Login:
+    """A user name, and the variable that holds the password."""
+
+    user: str
+    variable: str
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An address people use. `service` publishes `port` (the container's) on the host."""
+
+    name: str
+    service: str
+    port: int
+    path: str = "/"
+    login: Login | None = None
+    ready: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True)
+class Port:
+    """One published port: the variable that sets the host's side and the container's side."""
+
+    variable: str
+    default: int
+    container: int
+    address: str
+
+
+@dataclass(frozen=True)
+class Container:
+    """One Compose service of a fragment, as far as we must know it. Texts may hold `${VARIABLES}`."""
+
+    name: str
+    image: str
+    memory: str
+    ports: tuple[Port, ...]
+    mounts: tuple[str, ...]
+    volumes: tuple[str, ...]
+    logging: bool
+    one_shot: bool
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A `${NAME:-default}` of a fragment. Without a default it is a secret that we generate."""
+
+    name: str
+    default: str | None
+
+    @property
+    def secret(self) -> bool:
+        return self.default is None
+
+
+@dataclass(frozen=True)
+class Service:
+    """A fragment of the catalogue. `needs` are names of services, from `depends_on` and endpoints."""
+
+    name: str
+    title: str
+    summary: str
+    group: str
+    profiles: tuple[str, ...]
+    provides: str
+    disk: int
+    endpoints: tuple[Endpoint, ...]
+    env: Mapping[str, str]
+    needs: tuple[str, ...]
+    containers: tuple[Container, ...]
+    variables: Mapping[str, Variable]
+    fragment: Path
+    text: str
+    configs: Path
+
+    @property
+    def volumes(self) -> tuple[str, ...]:
+        return tuple(volume for container in self.containers for volume in container.volumes)
+
+
+@dataclass(frozen=True)
+class Value:
+    """A setting's value and where it came from: `default`, `sandbox.yml:3`, `SANDBOX_X` or `--flag`."""
+
+    value: object
+    origin: str = "default"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user chose. `values` holds the fragments' variables that somebody set."""
+
+    project: str
+    profile: str
+    services: tuple[str, ...]
+    without: tuple[str, ...]
+    images: str
+    registry: str
+    strict_ports: bool
+    timeout: int
+    include: tuple[Path, ...]
+    values: Mapping[str, Value]
+    origins: Mapping[str, str]
+
+    def text(self, variable: Variable) -> str:
+        """The variable's value before ports, secrets and images are decided."""
+        chosen = self.values.get(variable.name)
+        return str(chosen.value) if chosen else variable.default or ""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The services to run, dependencies included, in the catalogue's order, and why these.
+
+    `left_out` maps a service to the reason it is not here although its profile names it.
+    """
+
+    services: tuple[Service, ...]
+    profile: str
+    reason: str
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def variables(self) -> dict[str, Variable]:
+        return {name: variable for service in self.services for name, variable in service.variables.items()}
+
+    @property
+    def containers(self) -> dict[str, Container]:
+        return {container.name: container for service in self.services for container in service.containers}
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """The files of a sandbox's folder: relative POSIX path -> bytes. `.env` holds the secrets."""
+
+    files: Mapping[str, bytes]
+    digest: str
+
+
+@dataclass(frozen=True)
+class ServiceState:
+    """One service as the engine and its content checks see it now. `memory` is in bytes."""
+
+    name: str
+    state: str
+    health: str
+    ready: bool
+    url: str
+    login: tuple[str, str] | None
+    memory: int
+    waiting: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A sandbox as it is now."""
+
+    project: str
+    services: tuple[ServiceState, ...]
+
+    @property
+    def ready(self) -> bool:
+        return bool(self.services) and all(service.ready for service in self.services)
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened, for people and machines to watch.
+
+    kind: `notice`, `warning`, `image`, `service` or `done`; subject: a service or an image;
+    state: one word; text: the sentence; percent: 0-100 where known; seconds: since the start.
+    """
+
+    kind: str
+    subject: str = ""
+    state: str = ""
+    text: str = ""
+    percent: float | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class ContainerState:
+    """A container of ours as the engine lists it. `ports` maps container port -> (host address, host port)."""
+
+    id: str
+    name: str
+    container: str
+    service: str
+    project: str
+    state: str
+    health: str
+    exit_code: int
+    image: str
+    folder: str
+    ports: Mapping[int, tuple[str, int]]
+
+    @property
+    def settled(self) -> bool:
+        """Running with nothing more to hope for from its health check."""
+        return self.state == "running" and self.health in ("", "healthy")
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """What the engine says of itself. Bytes; `root` is its data folder, empty if not on this computer."""
+
+    version: str
+    compose: str
+    buildx: str
+    memory: int
+    cpus: int
+    os: str
+    architecture: str
+    root: str

@@ -1,0 +1,61 @@
+"""The one home of programs we run, except Docker's own (see `engine`). `-v` shows each command."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sandbox.errors import SandboxError
+
+commands = logging.getLogger("sandbox.commands")
+
+
+def have(program: str) -> bool:
+    """Whether a program is on PATH."""
+    return shutil.which(program) is not None
+
+
+def output(command: Sequence[str], seconds: float = 60) -> str:
+    """Standard output of a command; empty if it is missing, fails or takes longer."""
+    commands.debug("%s", shlex.join(command))
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=seconds, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout if done.returncode == 0 else ""
+
+
+def run(command: Sequence[str], what: str, seconds: float = 900, env: Mapping[str, str] | None = None) -> None:
+    """Runs a command to its end. Raises SandboxError with its last lines if it fails."""
+    commands.debug("%s", shlex.join(command))
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=seconds,
+            check=False,
+            env={**os.environ, **(env or {})},
+        )
+    except FileNotFoundError:
+        raise SandboxError(f"{what} failed: {command[0]} is not installed") from None
+    except subprocess.TimeoutExpired:
+        raise SandboxError(f"{what} failed: {command[0]} took longer than {seconds:.0f} s") from None
+    if done.returncode:
+        last = "\n".join(done.stdout.splitlines()[-15:])
+        raise SandboxError(f"{what} failed: {shlex.join(command)} ended with {done.returncode}\n{last}")
+
+
+def start(command: Sequence[str], log: Path) -> None:
+    """Starts a program that outlives us, its output going to `log`."""
+    commands.debug("%s &", shlex.join(command))
+    with log.open("ab") as file:
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True)
