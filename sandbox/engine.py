@@ -19,6 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
+from sandbox import processes
 from sandbox.errors import EngineError, SandboxError
 from sandbox.model import LABEL_FOLDER, LABEL_PROJECT, LABEL_RECIPE, LABEL_SERVICE, ContainerState, EngineInfo
 
@@ -151,8 +152,6 @@ class ComposeEngine:
         return not self._address or self._address.startswith(("unix://", "npipe://"))
 
     def _plugin_version(self, plugin: str) -> str:
-        from sandbox import processes
-
         match = re.search(r"v?(\d+\.\d+(?:\.\d+)?)", processes.output(["docker", plugin, "version"], 10))
         return match[1] if match else ""
 
@@ -312,15 +311,7 @@ class ComposeEngine:
 
     def execute(self, id: str, command: Sequence[str], tty: bool) -> int:
         """Runs a command in a container, on our standard streams; its exit code."""
-        with _explained():
-            commands.debug("docker exec %s %s", id[:12], shlex.join(command))
-            try:
-                output = self._whales.execute(id, list(command), interactive=True, tty=tty, stream=not tty)
-                if not tty:
-                    _copy(output)  # type: ignore[arg-type]
-            except _docker_failed() as error:
-                return int(error.return_code)
-        return 0
+        return processes.foreground(["docker", "exec", "-i", *(["-t"] if tty else []), id, *command])
 
     def restart(self, ids: Sequence[str]) -> None:
         with _explained():
@@ -449,12 +440,3 @@ def _lines(stream: Iterable[bytes]) -> Iterator[bytes]:
         yield from lines
     if rest:
         yield rest
-
-
-def _copy(output: Iterable[tuple[str, bytes]]) -> None:
-    import sys
-
-    for source, text in output:
-        stream = sys.stdout if source == "stdout" else sys.stderr
-        stream.buffer.write(text)
-        stream.flush()

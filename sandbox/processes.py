@@ -54,6 +54,15 @@ def run(command: Sequence[str], what: str, seconds: float = 900, env: Mapping[st
         raise SandboxError(f"{what} failed: {shlex.join(command)} ended with {done.returncode}\n{last}")
 
 
+def foreground(command: Sequence[str]) -> int:
+    """Runs a command on our own standard streams; its exit code."""
+    commands.debug("%s", shlex.join(command))
+    try:
+        return subprocess.run(command, check=False).returncode
+    except FileNotFoundError:
+        raise SandboxError(f"{command[0]} is not installed") from None
+
+
 def start(command: Sequence[str], log: Path) -> None:
     """Starts a program that outlives us, its output going to `log`."""
     commands.debug("%s &", shlex.join(command))

@@ -1,0 +1,299 @@
+"""Images: first the plan, per image one of present, pull, build or impossible; then the work, with progress."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tarfile
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Queue
+
+from sandbox import host, processes
+from sandbox.engine import Engine
+from sandbox.errors import EngineError, SandboxError
+from sandbox.model import LABEL_RECIPE, Event, Service, Stack
+
+OWN = "sandbox/"
+ROOT_IMAGE = "python:3.13-slim-trixie"
+ROOT_BUILT = "sandbox/root:trixie"
+ROOT_PACKAGES = "ca-certificates,python3,python3-pip,python-is-python3"
+ROOT_CHANGES = ("ENV PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore", 'CMD ["bash"]')
+ATTEMPTS = 3
+PULLS, BUILDS = 3, 2
+STEP = re.compile(r"^#\d+ \[ *(\d+)/(\d+)\]")
+FINAL = re.compile("not found|denied|unauthorized|manifest unknown|no such host", re.IGNORECASE)
+
+Report = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class ImagePlan:
+    """How one image is obtained. `image` is what containers will use, `wanted` the fragment's choice.
+
+    action: present, pull, build or impossible; `size` in bytes, 0 if unknown; `variable` may be empty.
+    """
+
+    service: str
+    variable: str
+    wanted: str
+    image: str
+    action: str
+    size: int
+    recipe: Path | None
+    reason: str = ""
+
+
+def plan(stack: Stack, engine: Engine, mode: str, registry: str, chosen: Mapping[str, str]) -> list[ImagePlan]:
+    """One plan per image of the stack. `chosen` holds the user's own `*_IMAGE` settings."""
+    sizes = engine.image_sizes()
+    registries = _Registries(engine, registry)
+    plans: dict[str, ImagePlan] = {}
+    for service in stack.services:
+        for image, variable in _images(service, chosen):
+            if image not in plans:
+                recipe = None if variable in chosen else find_recipe(service, variable)
+                plans[image] = _plan_one(service, image, variable, recipe, mode, sizes, registries)
+    return list(plans.values())
+
+
+def find_recipe(service: Service, variable: str) -> Path | None:
+    """`images/<name>/` or `apps/<name>/` beside the fragment, with the name from `<NAME>_IMAGE`."""
+    name = variable.removesuffix("_IMAGE").lower().replace("_", "-")
+    folders = (service.fragment.parent / kind / name for kind in ("images", "apps"))
+    return next((folder for folder in folders if name and (folder / "Dockerfile").is_file()), None)
+
+
+def built_name(recipe: Path) -> str:
+    """`sandbox/<name>:<digest of the recipe and of the base it stands on>`."""
+    digest = hashlib.sha256()
+    for folder in dict.fromkeys((_base(recipe), recipe)):
+        for path in sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
+            digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
+    return f"{OWN}{recipe.name}:{digest.hexdigest()[:12]}"
+
+
+def mirrored(image: str, registry: str) -> str:
+    """The image's name behind a mirror: `quay.io/a/b:1` -> `<registry>/a/b:1`, `c:1` -> `<registry>/library/c:1`."""
+    first, slash, rest = image.partition("/")
+    is_host = slash and ("." in first or ":" in first or first == "localhost")
+    path = rest if is_host else image if slash else f"library/{image}"
+    return f"{registry}/{path}"
+
+
+def obtain(plans: Sequence[ImagePlan], engine: Engine, mode: str, registry: str, report: Report) -> list[ImagePlan]:
+    """Does the work of a plan; the plans as they came true. A failed pull falls back to a recipe.
+
+    Raises EngineError, before any work, for what cannot be had.
+    """
+    if hopeless := [item for item in plans if item.action == "impossible"]:
+        raise EngineError(
+            "\n".join(f"{item.service}: {item.wanted} cannot be had: {item.reason}" for item in hopeless),
+            f"leave out: --without {','.join(dict.fromkeys(i.service for i in hopeless))}, or --registry a mirror",
+        )
+    done = {item.wanted: item for item in plans}
+    to_build = [item for item in plans if item.action == "build"]
+    pulls = [item for item in plans if item.action == "pull"]
+
+    def pull_one(item: ImagePlan) -> None:
+        try:
+            pull(item.wanted, engine, registry, report)
+        except SandboxError as error:
+            if item.recipe is None or mode == "pull" or isinstance(error, EngineError):
+                raise EngineError(f"{item.service}: {error.message}", "try again, or --registry a mirror") from error
+            report(Event("warning", item.wanted, text=f"{error.message}; building it instead"))
+            instead = ImagePlan(
+                item.service, item.variable, item.wanted, built_name(item.recipe), "build", 0, item.recipe
+            )
+            done[item.wanted] = instead
+            to_build.append(instead)
+
+    side_by_side([lambda item=item: pull_one(item) for item in pulls], PULLS)  # type: ignore[misc]
+    if to_build:
+        build_all([item.recipe for item in to_build if item.recipe], engine, mode, registry, report)
+    return list(done.values())
+
+
+def pull(image: str, engine: Engine, registry: str, report: Report) -> None:
+    """Pulls with retries (the engine keeps and resumes layers) and gives a mirror's copy its own name."""
+    source = mirrored(image, registry) if registry else image
+
+    def progress(done: int, total: int) -> None:
+        percent = 100 * done / total if total else None
+        report(Event("image", image, "pulling", f"{done // 10**6} of {total // 10**6} MB", percent))
+
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            report(Event("image", image, "pulling"))
+            engine.pull(source, progress)
+            break
+        except SandboxError as error:
+            if isinstance(error, EngineError) or attempt == ATTEMPTS or FINAL.search(error.message):
+                raise type(error)(f"{source} cannot be pulled: {error.message}", error.hint) from error
+            report(Event("warning", image, text=f"{error.message}; trying again"))
+            time.sleep(attempt)
+    if source != image:
+        engine.tag(source, image)
+    report(Event("image", image, "present"))
+
+
+def build_all(recipes: Iterable[Path], engine: Engine, mode: str, registry: str, report: Report) -> None:
+    """Builds recipes that are not there yet, and before them the base that they stand on."""
+    present = engine.image_sizes()
+    missing = [recipe for recipe in dict.fromkeys(recipes) if built_name(recipe) not in present]
+    with tempfile.TemporaryDirectory() as folder:
+        secrets = host.build_secrets(Path(folder)) if missing else {}
+        for base in dict.fromkeys(_base(recipe) for recipe in missing):
+            if built_name(base) not in present:
+                root = _root_image(engine, mode, registry, report)
+                _build(base, root, engine, secrets, report)
+        jobs = [
+            lambda recipe=recipe: _build(recipe, built_name(_base(recipe)), engine, secrets, report)  # type: ignore[misc]
+            for recipe in missing
+        ]
+        side_by_side(jobs, BUILDS)
+
+
+def side_by_side(jobs: Sequence[Callable[[], None]], limit: int) -> None:
+    """Runs jobs on daemon threads, so that ^C never waits for them. Raises the first error, others left behind."""
+    waiting: Queue[Callable[[], None]] = Queue()
+    results: Queue[BaseException | None] = Queue()
+    for job in jobs:
+        waiting.put(job)
+
+    def work() -> None:
+        while not waiting.empty():
+            job = waiting.get()
+            try:
+                job()
+            except BaseException as error:  # handed to the waiting thread, whatever it is
+                results.put(error)
+            else:
+                results.put(None)
+
+    for _ in range(min(limit, len(jobs))):
+        threading.Thread(target=work, daemon=True).start()
+    for _ in jobs:
+        error = results.get()
+        if error is not None:
+            raise error
+
+
+class _Registries:
+    """Asks each registry once, by one of its images."""
+
+    def __init__(self, engine: Engine, mirror: str) -> None:
+        self.engine, self.mirror, self.answers = engine, mirror, dict[str, str]()
+
+    def why_not(self, image: str) -> str:
+        name = mirrored(image, self.mirror) if self.mirror else image
+        first = name.split("/")[0]
+        registry = first if "/" in name and ("." in first or ":" in first) else ""
+        if registry not in self.answers:
+            self.answers[registry] = self.engine.why_not_pullable(name)
+        return self.answers[registry]
+
+
+def _images(service: Service, chosen: Mapping[str, str]) -> list[tuple[str, str]]:
+    found = []
+    for container in service.containers:
+        names = [name for name in service.variables if name.endswith("_IMAGE") and f"${{{name}" in container.image]
+        variable = names[0] if names else ""
+        default = service.variables[variable].default if variable else container.image
+        if container.image:
+            found.append((chosen.get(variable) or default or "", variable))
+    return found
+
+
+def _plan_one(
+    service: Service,
+    image: str,
+    variable: str,
+    recipe: Path | None,
+    mode: str,
+    sizes: Mapping[str, int],
+    registries: _Registries,
+) -> ImagePlan:
+    def planned(action: str, name: str, size: int = 0, reason: str = "") -> ImagePlan:
+        return ImagePlan(service.name, variable, image, name, action, size, recipe, reason)
+
+    own = image.startswith(OWN)
+    built = built_name(recipe) if recipe else ""
+    if image in sizes and not own and mode != "build":
+        return planned("present", image, sizes[image])
+    if built in sizes and (own or mode != "pull"):
+        return planned("present", built, sizes[built], "built on this computer")
+    if mode == "offline":
+        return planned("impossible", image, reason="it is not on this computer, and --images offline")
+    if recipe and (own or mode == "build"):
+        return planned("build", built, service.disk)
+    reason = registries.why_not(image)
+    if not reason:
+        return planned("pull", image, service.disk)
+    if recipe and mode == "auto":
+        return planned("build", built, service.disk, reason)
+    return planned("impossible", image, reason=reason)
+
+
+def _base(recipe: Path) -> Path:
+    """The base recipe beside this one; a user's own recipe stands on the catalogue's."""
+    from sandbox.resources import compose_folder
+
+    near = recipe.parent.parent / "images" / "base"
+    return near if near.is_dir() else compose_folder() / "images" / "base"
+
+
+def _root_image(engine: Engine, mode: str, registry: str, report: Report) -> str:
+    present = engine.image_sizes()
+    for name in (ROOT_IMAGE, ROOT_BUILT):
+        if name in present:
+            return name
+    if not _Registries(engine, registry).why_not(ROOT_IMAGE):
+        try:
+            pull(ROOT_IMAGE, engine, registry, report)
+            return ROOT_IMAGE
+        except SandboxError as error:
+            report(Event("warning", ROOT_IMAGE, text=error.message))
+    _bootstrap_root(engine, report)
+    return ROOT_BUILT
+
+
+def _bootstrap_root(engine: Engine, report: Report) -> None:
+    """Makes a Debian root from packages, where no registry can be reached (about 1 minute, 180 MB)."""
+    report(Event("image", ROOT_BUILT, "building", "from Debian packages, with debootstrap"))
+    if not host.is_root() or not processes.have("debootstrap"):
+        raise EngineError(
+            f"{ROOT_IMAGE} cannot be pulled, and without root and debootstrap it cannot be built",
+            "`sudo sandbox doctor --fix`, then `sudo sandbox images build`; or --registry a mirror",
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        root, archive = Path(folder) / "root", Path(folder) / "root.tar"
+        command = ["debootstrap", "--variant=minbase", f"--include={ROOT_PACKAGES}", "trixie", str(root)]
+        processes.run([*command, *host.debian_mirror()], "building the root image")
+        with tarfile.open(archive, "w") as tar:
+            tar.add(root, arcname=".", filter=_without_caches)
+        with archive.open("rb") as file:
+            engine.import_root(file, ROOT_BUILT, [*ROOT_CHANGES, f"LABEL {LABEL_RECIPE}=root"])
+    report(Event("image", ROOT_BUILT, "present"))
+
+
+def _without_caches(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    caches = ("./var/cache/apt/", "./var/lib/apt/lists/", "./usr/share/doc/", "./usr/share/man/")
+    return None if entry.name.startswith(caches) and not entry.isdir() else entry
+
+
+def _build(recipe: Path, base: str, engine: Engine, secrets: Mapping[str, Path], report: Report) -> None:
+    name = built_name(recipe)
+    report(Event("image", name, "building"))
+
+    def log(line: str) -> None:
+        if step := STEP.match(line):
+            percent = 100 * (int(step[1]) - 1) / int(step[2])
+            report(Event("image", name, "building", f"step {step[1]} of {step[2]}", percent))
+
+    engine.build(recipe, name, {"BASE_IMAGE": base, **host.proxies()}, secrets, {LABEL_RECIPE: recipe.name}, log)
+    report(Event("image", name, "present"))

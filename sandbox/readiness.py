@@ -1,0 +1,61 @@
+"""Ready means useful: asks services from the host, as a user would, whether their content is right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import requests
+
+from sandbox import expression
+from sandbox.model import Check
+
+SECONDS = 3.0
+
+
+def missing(checks: Iterable[Check], url: str, login: tuple[str, str] | None, read_only: bool = False) -> str:
+    """What the first unmet check waits for, in words; empty when all are met.
+
+    `url` has no path. With `read_only` only checks that change nothing are made.
+    """
+    with requests.Session() as session:
+        session.trust_env = False  # loopback never goes through a proxy
+        for check in checks:
+            if read_only and check.method != "GET":
+                continue
+            if reason := _unmet(session, check, url, login):
+                return reason
+    return ""
+
+
+def _unmet(session: requests.Session, check: Check, url: str, login: tuple[str, str] | None) -> str:
+    waiting = check.waiting or f"{check.method} {check.path}"
+    try:
+        answer = session.request(check.method, url + check.path, auth=login, timeout=SECONDS)
+    except requests.RequestException:
+        return f"{waiting} (no answer yet)"
+    if answer.status_code >= 400:
+        return f"{waiting} (HTTP {answer.status_code})"
+    if check.contains and check.contains not in answer.text:
+        return waiting
+    if check.expect:
+        data = _json(answer)
+        if not expression.evaluate(check.expect, data):
+            shown = expression.evaluate(check.show, data) if check.show else None
+            return f"{waiting}: {_words(shown)}" if shown else waiting
+    return ""
+
+
+def _json(answer: requests.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError:
+        return None
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(_words(item) for item in value[:5])
+    if isinstance(value, dict):
+        return " ".join(str(item) for item in value.values())
+    return str(value)

@@ -1,0 +1,542 @@
+"""Sandbox: the use cases. The command line, test suites and workshops are skins over this class."""
+
+from __future__ import annotations
+
+import queue
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox import catalogue as catalogues
+from sandbox import host, images, readiness, variables
+from sandbox.catalogue import AUTO, Catalogue
+from sandbox.engine import Engine, EngineEvent, LogLine
+from sandbox.errors import ConfigurationError, EngineError, NotReadyError, SandboxError, UsageError
+from sandbox.model import (
+    ContainerState,
+    Endpoint,
+    Event,
+    Rendering,
+    Report,
+    Service,
+    ServiceState,
+    Settings,
+    Stack,
+)
+from sandbox.render import render
+from sandbox.workspace import Workspace
+
+PREFERRED = ("full", "lite")
+DISK_RESERVE = 500 * 1024**2
+CRASHES = 3
+TICK = 0.25
+
+Say = Callable[[Event], None]
+
+
+@dataclass
+class Watched:
+    """What the wait knows of one service: its last word, why it is not ready, how often it died."""
+
+    said: str = ""
+    waiting: str = ""
+    ready: bool = False
+    deaths: int = 0
+
+
+class Sandbox:
+    """One sandbox by name: what exists of it is asked of the engine and read from its folder."""
+
+    def __init__(self, project: str, home: Path, engine: Engine, say: Say) -> None:
+        self.project = project
+        self.engine = engine
+        self.say = say
+        self.workspace = Workspace(home, project)
+
+    # --- choosing and rendering -------------------------------------------------------------
+
+    def choose(self, settings: Settings, catalogue: Catalogue) -> tuple[Stack, list[images.ImagePlan]]:
+        """The services to run and where their images come from. `auto` explains its choice."""
+        if settings.services or settings.profile != AUTO:
+            stack = catalogues.choose(catalogue, settings.services, settings.profile, settings.without)
+            return stack, self._plan(stack, settings)
+        reasons: list[str] = []
+        for profile in PREFERRED:
+            stack = catalogues.choose(catalogue, (), profile, [n for n in settings.without if n in catalogue.services])
+            plans = self._plan(stack, settings)
+            reason = self._why_not(stack, plans, settings)
+            if not reason:
+                break
+            reasons.append(f"not {profile}: {reason}")
+        else:
+            stack, plans = self._without_impossible(catalogue, settings, stack, plans)
+        why = "; ".join([f"auto chose {stack.profile}", *reasons])
+        return Stack(stack.services, stack.profile, why, stack.left_out), plans
+
+    def _plan(self, stack: Stack, settings: Settings) -> list[images.ImagePlan]:
+        chosen = {n: str(v.value) for n, v in settings.values.items() if n.endswith("_IMAGE")}
+        return images.plan(stack, self.engine, settings.images, settings.registry, chosen)
+
+    def _why_not(self, stack: Stack, plans: Sequence[images.ImagePlan], settings: Settings) -> str:
+        if lost := [plan.service for plan in plans if plan.action == "impossible"]:
+            return f"no image can be had for {', '.join(dict.fromkeys(lost))}"
+        try:
+            self.check_room(stack, plans, settings)
+        except SandboxError as error:
+            return error.message.splitlines()[0]
+        return ""
+
+    def _without_impossible(
+        self, catalogue: Catalogue, settings: Settings, stack: Stack, plans: Sequence[images.ImagePlan]
+    ) -> tuple[Stack, list[images.ImagePlan]]:
+        """The last profile, less what cannot be had and what needs it."""
+        lost = {plan.service: plan.reason for plan in plans if plan.action == "impossible"}
+        names = [service.name for service in stack.services]
+        gone = catalogues.dependents(catalogue, names, lost)
+        kept = [name for name in names if name not in gone]
+        smaller = catalogues.choose(catalogue, kept, "", ()) if kept else stack
+        left_out = {name: lost.get(name, f"needs {', '.join(lost)}") for name in sorted(gone)}
+        return Stack(smaller.services, stack.profile, "", left_out), [p for p in plans if p.service not in gone]
+
+    def check_room(self, stack: Stack, plans: Sequence[images.ImagePlan], settings: Settings) -> None:
+        """The plan before the start: memory limits against what Docker has, new images against the disk."""
+        info = self.engine.info()
+        limits = {name: self._limit(stack, name, settings) for name in stack.containers}
+        needed = sum(limits.values())
+        if needed > info.memory:
+            largest = sorted(limits, key=lambda name: -limits[name])[:3]
+            raise SandboxError(
+                f"memory: the services may use {_mega(needed)}, Docker has {_mega(info.memory)}",
+                f"choose a smaller --profile, or leave out: --without {largest[0]} (largest: {', '.join(largest)})",
+            )
+        disk = sum(plan.size for plan in plans if plan.action in ("pull", "build"))
+        free = host.free_disk(info.root)
+        if disk and disk + DISK_RESERVE > free:
+            raise SandboxError(
+                f"disk: the images need {_mega(disk)} and some room to work, {_mega(free)} is free",
+                "`docker system df` shows what Docker holds; `sandbox images prune` removes what we no longer need",
+            )
+
+    def _limit(self, stack: Stack, container: str, settings: Settings) -> int:
+        values = {name: settings.text(variable) for name, variable in stack.variables.items()}
+        return variables.size(variables.expand(stack.containers[container].memory, values))
+
+    def rendering(self, settings: Settings, stack: Stack, image_of: Mapping[str, str], ports: bool) -> Rendering:
+        """The folder's files. With `ports`, taken ports are moved aside."""
+        previous = self.workspace.previous_values()
+        values = {}
+        for name, variable in stack.variables.items():
+            values[name] = settings.text(variable)
+            if variable.secret and not values[name]:
+                values[name] = previous.get(name) or secrets.token_hex(12)
+        values.update(image_of)
+        if ports:
+            values.update(self._ports(settings, stack, values, previous))
+        return render(self.project, self.workspace.folder, stack, values)
+
+    def _ports(
+        self, settings: Settings, stack: Stack, values: Mapping[str, str], previous: Mapping[str, str]
+    ) -> dict[str, str]:
+        """A free port for each published one, the last one used if possible."""
+        mine = {port for state in self.engine.containers(self.project) for _, port in state.ports.values()}
+        taken: set[int] = set()
+        ports: dict[str, str] = {}
+        for container in stack.containers.values():
+            for port in container.ports:
+                asked = int(values.get(port.variable, port.default))
+                before = previous.get(port.variable, "")
+                wanted = int(before) if before.isdecimal() and port.variable not in settings.values else asked
+                free = wanted not in taken and (wanted in mine or host.port_is_free(wanted, port.address))
+                if not free and (settings.strict_ports or not port.variable):
+                    raise UsageError(
+                        f"port {wanted} of {container.name} is taken", f"--set {port.variable}=… chooses another"
+                    )
+                got = wanted if free else host.free_port(wanted, taken)
+                if not free:
+                    self.say(Event("notice", container.name, text=f"port {wanted} is taken: using {got} instead"))
+                taken.add(got)
+                if port.variable:
+                    ports[port.variable] = str(got)
+        return ports
+
+    # --- up -------------------------------------------------------------------------------
+
+    def up(self, settings: Settings, catalogue: Catalogue) -> Report:
+        """Brings the chosen services up and waits until they are useful. Twice is the same as once."""
+        with self.workspace.locked(lambda: self.say(_notice("another command works on this sandbox: waiting for it"))):
+            if foreign := self.engine.foreign(self.project):
+                raise UsageError(
+                    f"a Compose project {self.project} exists that is not a sandbox ({', '.join(foreign)})",
+                    "choose another name: --project NAME",
+                )
+            stack, plans = self.choose(settings, catalogue)
+            self._introduce(stack)
+            self.check_room(stack, plans, settings)
+            done = images.obtain(plans, self.engine, settings.images, settings.registry, self.say)
+            image_of = {plan.variable: plan.image for plan in done if plan.variable}
+            rendering = self.rendering(settings, stack, image_of, ports=True)
+            self.workspace.write(rendering)
+            self._start_and_wait(stack, settings.timeout)
+        return self.status(ready=True)
+
+    def _introduce(self, stack: Stack) -> None:
+        names = ", ".join(service.name for service in stack.services)
+        self.say(_notice(f"{self.project}: {names} ({stack.reason})"))
+        for name, reason in stack.left_out.items():
+            self.say(Event("warning", name, "left out", f"{name} is left out: {reason}"))
+        gone = {s.service for s in self.engine.containers(self.project)} - {s.name for s in stack.services}
+        if gone:
+            self.say(_notice(f"no longer part of this sandbox: {', '.join(sorted(gone))} (their data is kept)"))
+
+    def _start_and_wait(self, stack: Stack, timeout: int) -> None:
+        """Compose starts the containers on one thread, events arrive on another, this one asks and tells."""
+        happened: queue.Queue[EngineEvent | BaseException | None] = queue.Queue()
+        listening = threading.Event()
+
+        def listen() -> None:
+            try:
+                for event in self.engine.events(self.project, listening.set):
+                    happened.put(event)
+            except BaseException as error:  # told by the waiting thread
+                happened.put(error)
+            finally:
+                listening.set()
+
+        def start() -> None:
+            try:
+                self.engine.up(self.workspace.folder, stack.variables)
+                happened.put(None)
+            except BaseException as error:  # told by the waiting thread
+                happened.put(error)
+
+        threading.Thread(target=listen, daemon=True).start()
+        listening.wait(10)
+        threading.Thread(target=start, daemon=True).start()
+        self._wait(stack, happened, timeout)
+
+    def _wait(
+        self, stack: Stack, happened: queue.Queue[EngineEvent | BaseException | None], timeout: int
+    ) -> None:
+        began = time.monotonic()
+        watched = {service.name: Watched() for service in stack.services}
+        started = False
+        failure: BaseException | None = None
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            while True:
+                try:
+                    event = happened.get(timeout=TICK)
+                except queue.Empty:
+                    pass
+                else:
+                    if event is None:
+                        started = True
+                    elif isinstance(event, BaseException):
+                        failure = event
+                    else:
+                        self._count(stack, event, watched)
+                states = self._containers_by_service()
+                self._look(stack, states, watched, pool, time.monotonic() - began)
+                if started and all(seen.ready for seen in watched.values()):
+                    return
+                crashed = [name for name, seen in watched.items() if seen.deaths >= CRASHES]
+                if failure is not None and not crashed:
+                    crashed = [n for n, seen in watched.items() if seen.said in ("unhealthy", "exited")]
+                    if not crashed or isinstance(failure, EngineError):
+                        raise failure
+                late = time.monotonic() - began > timeout
+                if crashed or late:
+                    raise self._not_ready(crashed or [n for n, s in watched.items() if not s.ready], watched, timeout)
+
+    def _count(self, stack: Stack, event: EngineEvent, watched: Mapping[str, Watched]) -> None:
+        owner = next((s.name for s in stack.services for c in s.containers if c.name == event.container), None)
+        if owner and event.action == "die" and event.exit_code not in (0, 143):
+            watched[owner].deaths += 1
+
+    def _containers_by_service(self) -> dict[str, list[ContainerState]]:
+        found: dict[str, list[ContainerState]] = {}
+        for state in self.engine.containers(self.project):
+            found.setdefault(state.service, []).append(state)
+        return found
+
+    def _look(
+        self,
+        stack: Stack,
+        states: Mapping[str, Sequence[ContainerState]],
+        watched: Mapping[str, Watched],
+        pool: ThreadPoolExecutor,
+        seconds: float,
+    ) -> None:
+        """Tells what changed, and asks the healthy services whether their content is right."""
+        healthy = []
+        for service in stack.services:
+            seen, word = watched[service.name], _word(service, states.get(service.name, ()))
+            if seen.ready:
+                continue
+            if word != seen.said:
+                seen.said = word
+                self.say(Event("service", service.name, word, seconds=seconds))
+            seen.waiting = {"missing": "its container", "starting": "its health check"}.get(word, word)
+            if word == "healthy":
+                healthy.append(service)
+        all_states = [state for group in states.values() for state in group]
+        values = self.workspace.previous_values()
+        asked = pool.map(lambda service: _missing(service, all_states, values), healthy)
+        for service, waiting in zip(healthy, asked, strict=True):
+            seen = watched[service.name]
+            if waiting and waiting != seen.waiting:
+                self.say(Event("service", service.name, "healthy", f"waiting for {waiting}", seconds=seconds))
+            seen.waiting, seen.ready = waiting, not waiting
+            if seen.ready:
+                self.say(Event("service", service.name, "ready", seconds=seconds))
+
+    def _not_ready(self, names: Sequence[str], watched: Mapping[str, Watched], timeout: int) -> SandboxError:
+        parts = []
+        for name in names:
+            seen = watched[name]
+            crashing = seen.deaths >= CRASHES
+            parts.append(
+                f"{name} keeps crashing" if crashing else f"{name} is not ready after {timeout} s: {seen.waiting}"
+            )
+            lines = [line for s in self._states([name]) for line in self.engine.logs(s.id, False, None, 20)]
+            parts += [f"  {line.container} | {line.text}" for line in lines[-20:]]
+        return NotReadyError(
+            "\n".join(parts), f"the sandbox is left as it is: `sandbox logs {names[0]}`, `sandbox status`, `sandbox up`"
+        )
+
+    # --- reading --------------------------------------------------------------------------
+
+    def catalogue(self) -> Catalogue:
+        """The services as they were rendered; empty when the folder is gone or broken."""
+        folder = self.workspace.folder / "services"
+        try:
+            return catalogues.read(folder, self.workspace.folder / "configs")
+        except ConfigurationError as error:
+            self.say(Event("warning", text=error.message))
+            return Catalogue({})
+
+    def status(self, ready: bool | None = None) -> Report:
+        """Every service now: state, content (asked again unless known to be `ready`), address, memory."""
+        containers = self.engine.containers(self.project)
+        memory = self.engine.memory([s.id for s in containers if s.state == "running"])
+        services = self.catalogue().services
+        values = self.workspace.previous_values()
+
+        def look(name: str) -> ServiceState:
+            own = [state for state in containers if state.service == name]
+            service = services.get(name)
+            main = next((state for state in own if state.container == name), own[0])
+            waiting = "" if ready else _waiting(service, own, containers, values)
+            first = service.endpoints[0] if service and service.endpoints else None
+            url = _url(first, containers)
+            return ServiceState(
+                name=name,
+                state=main.state,
+                health=main.health,
+                ready=not waiting,
+                url=url + first.path if first and url else "",
+                login=_login(service, values),
+                memory=sum(memory.get(state.id, 0) for state in own),
+                waiting=waiting,
+            )
+
+        names = list(dict.fromkeys(state.service for state in containers))
+        with ThreadPoolExecutor(max_workers=16) as pool:
+            return Report(self.project, tuple(pool.map(look, names)))
+
+    def url(self, service: str, endpoint: str = "") -> str:
+        """The address of a service's endpoint (its first, unless named)."""
+        known = self._service(service)
+        wanted = [e for e in known.endpoints if endpoint in ("", e.name)]
+        if not wanted:
+            names = ", ".join(e.name for e in known.endpoints) or "none"
+            raise UsageError(f"{service} has no endpoint {endpoint}".rstrip(), f"its endpoints: {names}")
+        url = _url(wanted[0], self.engine.containers(self.project))
+        if not url:
+            raise SandboxError(f"{service} is not running", f"`sandbox up {service}`")
+        return url + wanted[0].path
+
+    def environment(self) -> dict[str, str]:
+        """The variables that programs outside need: AWS_ENDPOINT_URL and the like."""
+        containers = self.engine.containers(self.project)
+        found = {}
+        for service in self.catalogue().services.values():
+            urls = {e.name: _url(e, containers) for e in service.endpoints}
+            for name, text in service.env.items():
+                for endpoint, url in urls.items():
+                    text = text.replace(f"{{{endpoint}}}", url)
+                found[name] = text
+        return found
+
+    def logs(self, services: Sequence[str], follow: bool, since: float | None, tail: int | None) -> Iterator[LogLine]:
+        """Lines of the services' containers. Without `follow` in the order of time; with it as they come."""
+        states = self._states(services)
+        if not follow:
+            lines = [line for state in states for line in self.engine.logs(state.id, False, since, tail)]
+            yield from sorted(lines, key=lambda line: line.time)
+            return
+        arrived: queue.Queue[LogLine | None] = queue.Queue(1000)
+
+        def read(id: str) -> None:
+            try:
+                for line in self.engine.logs(id, True, since, tail):
+                    arrived.put(line)
+            finally:
+                arrived.put(None)
+
+        for state in states:
+            threading.Thread(target=read, args=(state.id,), daemon=True).start()
+        ended = 0
+        while ended < len(states):
+            line = arrived.get()
+            if line is None:
+                ended += 1
+            else:
+                yield line
+
+    # --- acting ---------------------------------------------------------------------------
+
+    def execute(self, service: str, command: Sequence[str], tty: bool) -> int:
+        """Runs a command in a service's container; its exit code."""
+        state = self._states([service])[0]
+        if state.state != "running":
+            raise SandboxError(f"{service} is {state.state}", f"`sandbox up {service}`")
+        return self.engine.execute(state.id, command, tty)
+
+    def restart(self, services: Sequence[str], timeout: int) -> None:
+        """Restarts containers, all or those of the named services, and waits until they are useful again."""
+        self.engine.restart([state.id for state in self._states(services)])
+        names = list(dict.fromkeys(state.service for state in self._states(services)))
+        self._wait_again(names, timeout)
+
+    def reset(self, services: Sequence[str], timeout: int) -> None:
+        """The same stack with fresh data: containers and volumes are made anew."""
+        with self.workspace.locked(lambda: self.say(_notice("another command works on this sandbox: waiting for it"))):
+            states = self._states(services)
+            names = list(dict.fromkeys(state.service for state in states))
+            known = self.catalogue().services
+            if not known:
+                raise SandboxError(f"the folder {self.workspace.folder} is gone", "`sandbox up` makes it again")
+            volumes = {f"{self.project}_{volume}" for name in names if name in known for volume in known[name].volumes}
+            self.engine.remove_containers([state.id for state in states], lambda id: None)
+            mine = self.engine.leftovers(self.project)["volumes"]
+            self.engine.remove_volumes([name for name in mine if name in volumes])
+            self._start_and_wait(self._running_stack(), timeout)
+
+    def down(self, volumes: bool) -> int:
+        """Removes our containers and networks, with `volumes` also the data and the folder's secrets stay.
+        Returns how many containers there were.
+        """
+        states = self.engine.containers(self.project)
+        name_of = {state.id: state.name for state in states}
+        self.engine.remove_containers(
+            list(name_of), lambda id: self.say(Event("service", name_of[id], "removed"))
+        )
+        left = self.engine.leftovers(self.project)
+        self.engine.remove_networks(left["networks"])
+        if volumes:
+            self.engine.remove_volumes(left["volumes"])
+        return len(states)
+
+    def _wait_again(self, names: Sequence[str], timeout: int) -> None:
+        known = self.catalogue().services
+        stack = Stack(tuple(known[name] for name in names if name in known), "", "")
+        happened: queue.Queue[EngineEvent | BaseException | None] = queue.Queue()
+        happened.put(None)
+        self._wait(stack, happened, timeout)
+
+    def _running_stack(self) -> Stack:
+        return Stack(tuple(self.catalogue().services.values()), "", "")
+
+    def _service(self, name: str) -> Service:
+        services = self.catalogue().services
+        if name not in services:
+            from sandbox.errors import did_you_mean
+
+            running = ", ".join(services) or "nothing"
+            raise UsageError(
+                f"{name} is not part of the sandbox {self.project}{did_you_mean(name, services)}", f"it has: {running}"
+            )
+        return services[name]
+
+    def _states(self, services: Sequence[str]) -> list[ContainerState]:
+        """The containers of the services, or all. Raises for a service that has none."""
+        states = self.engine.containers(self.project)
+        present = dict.fromkeys(state.service for state in states)
+        for name in services:
+            if name not in present:
+                raise UsageError(
+                    f"{name} is not part of the sandbox {self.project}", f"it has: {', '.join(present) or 'nothing'}"
+                )
+        if not states:
+            raise SandboxError(f"there is no sandbox {self.project} running", "`sandbox up`, or `sandbox ls`")
+        return [state for state in states if not services or state.service in services]
+
+
+def _notice(text: str) -> Event:
+    return Event("notice", text=text)
+
+
+def _mega(size: int) -> str:
+    return f"{size / 1024**2:,.0f} MB"
+
+
+def _word(service: Service, states: Sequence[ContainerState]) -> str:
+    """One word for a service's containers: missing, created, starting, unhealthy, exited, healthy."""
+    one_shots = {container.name for container in service.containers if container.one_shot}
+    lasting = [state for state in states if state.container not in one_shots]
+    failed = [s for s in states if s.state in ("exited", "dead") and (s.exit_code or s.container not in one_shots)]
+    if failed or not lasting:
+        return "exited" if failed else "missing"
+    for state in lasting:
+        if state.state != "running":
+            return state.state
+        if state.health == "unhealthy":
+            return "unhealthy"
+    return "healthy" if all(state.settled for state in lasting) else "starting"
+
+
+def _url(endpoint: Endpoint | None, containers: Sequence[ContainerState]) -> str:
+    """`http://localhost:<port>` of the endpoint, from what the engine publishes now."""
+    for state in containers:
+        if endpoint and state.container == endpoint.service and endpoint.port in state.ports:
+            return f"http://localhost:{state.ports[endpoint.port][1]}"
+    return ""
+
+
+def _login(service: Service | None, values: Mapping[str, str]) -> tuple[str, str] | None:
+    for endpoint in service.endpoints if service else ():
+        if endpoint.login and endpoint.login.variable in values:
+            return endpoint.login.user, values[endpoint.login.variable]
+    return None
+
+
+def _missing(
+    service: Service, containers: Sequence[ContainerState], values: Mapping[str, str], read_only: bool = False
+) -> str:
+    """What the service's content checks wait for; empty when all is well."""
+    for endpoint in service.endpoints:
+        if not endpoint.ready:
+            continue
+        url = _url(endpoint, containers)
+        if not url:
+            return f"port {endpoint.port} of {endpoint.service}"
+        login = (endpoint.login.user, values.get(endpoint.login.variable, "")) if endpoint.login else None
+        if reason := readiness.missing(endpoint.ready, url, login, read_only):
+            return reason
+    return ""
+
+
+def _waiting(
+    service: Service | None,
+    own: Sequence[ContainerState],
+    containers: Sequence[ContainerState],
+    values: Mapping[str, str],
+) -> str:
+    if service is None:
+        return "" if all(state.settled for state in own) else own[0].health or own[0].state
+    word = _word(service, own)
+    return _missing(service, containers, values, read_only=True) if word == "healthy" else word
