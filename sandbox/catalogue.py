@@ -298,9 +298,7 @@ def _mount_source(mount: Any) -> str:
 def _port(file: YamlFile, name: str, entry: Any) -> Port | None:
     match = PUBLISHED.fullmatch(str(entry))
     if not match:
-        file.problem(
-            f"port {entry} should look like 127.0.0.1:${{NAME_PORT:-8000}}:8000", "services", name, "ports"
-        )
+        file.problem(f"port {entry} should look like 127.0.0.1:${{NAME_PORT:-8000}}:8000", "services", name, "ports")
         return None
     return Port(
         variable=match["variable"] or "",

@@ -71,7 +71,9 @@ class Root(click.Group):
 
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("-p", "--project", metavar="NAME", help="Which sandbox; several run side by side.")
-@click.option("-f", "--file", type=click.Path(path_type=Path), envvar="SANDBOX_FILE", help="Settings file [sandbox.yml].")
+@click.option(
+    "-f", "--file", type=click.Path(path_type=Path), envvar="SANDBOX_FILE", help="Settings file [sandbox.yml]."
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show each docker command that is run.")
 @click.version_option(__version__, prog_name="sandbox")
 @click.pass_context

@@ -73,7 +73,7 @@ class Engine(Protocol):
         labels: Mapping[str, str],
         log: Callable[[str], None],
     ) -> None: ...
-    def import_root(self, archive: BinaryIO, name: str, changes: Sequence[str]) -> None: ...
+    def import_root(self, archive: Path, name: str, changes: Sequence[str]) -> None: ...
     def recipe_images(self) -> dict[str, int]: ...
     def remove_image(self, image: str) -> None: ...
     def up(self, folder: Path, variables: Collection[str]) -> None: ...
@@ -229,10 +229,10 @@ class ComposeEngine:
             except _docker_failed() as error:
                 raise SandboxError(f"building {tag} failed\n" + "\n".join(last)) from error
 
-    def import_root(self, archive: BinaryIO, name: str, changes: Sequence[str]) -> None:
+    def import_root(self, archive: Path, name: str, changes: Sequence[str]) -> None:
         repository, _, tag = name.rpartition(":")
         with _explained():
-            self._client.api.import_image_from_stream(archive, repository=repository, tag=tag, changes=list(changes))
+            self._client.api.import_image_from_file(str(archive), repository=repository, tag=tag, changes=list(changes))
 
     def recipe_images(self) -> dict[str, int]:
         """Images that we built: name (or id, when it lost its name) and size."""
@@ -371,7 +371,9 @@ def _translated(error: Exception) -> Exception:
         return EngineError("the `docker` command is not installed", NO_ENGINE)
     if isinstance(error, docker.errors.APIError):
         return SandboxError(f"Docker refused: {error.explanation or error}")
-    if isinstance(error, docker.errors.DockerException | OSError | urllib3.exceptions.HTTPError | http.client.HTTPException):
+    if isinstance(
+        error, docker.errors.DockerException | OSError | urllib3.exceptions.HTTPError | http.client.HTTPException
+    ):
         if "Permission denied" in str(error):
             return EngineError(
                 "this user may not talk to the Docker engine", "add the user to the docker group, then log in again"

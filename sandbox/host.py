@@ -88,7 +88,9 @@ def build_secrets(folder: Path) -> dict[str, Path]:
     secrets["pip"].write_text("\n".join([*pip, ""]))
     if processes.have("apt-config"):
         lines = processes.output(["apt-config", "dump"]).splitlines()
-        wanted = [line for line in lines if line.lower().startswith(("acquire::http", "acquire::https")) and '""' not in line]
+        wanted = [
+            line for line in lines if line.lower().startswith(("acquire::http", "acquire::https")) and '""' not in line
+        ]
         secrets["apt"] = folder / "apt.conf"
         secrets["apt"].write_text("\n".join([*wanted, ""]))
     return secrets
@@ -98,7 +100,9 @@ def debian_mirror() -> list[str]:
     """The address this Debian computer takes its packages from; empty elsewhere."""
     if _system()[0] != "debian":
         return []
-    targets = processes.output(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"])
+    targets = processes.output(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"]
+    )
     found = [line.split()[0] for line in targets.splitlines() if "security" not in line and line.strip()]
     return found[:1]
 
@@ -120,14 +124,18 @@ def install_engine(say: Callable[[str], None], data_root: str = "") -> None:
     """Installs a Docker engine on Debian or Ubuntu if there is none, and starts it. Says each thing it does."""
     system, version = _system()
     if system not in ("debian", "ubuntu"):
-        raise EngineError(f"cannot install Docker on {platform.system()}", "install Docker Desktop or Docker Engine 25+")
+        raise EngineError(
+            f"cannot install Docker on {platform.system()}", "install Docker Desktop or Docker Engine 25+"
+        )
     if not is_root():
         raise EngineError("installing Docker needs root", "run `sudo sandbox doctor --fix`")
     wanted = ["docker.io", "docker-cli", "docker-compose", "docker-buildx"]
     if system == "ubuntu":
         wanted = ["docker.io", "docker-compose-v2", "docker-buildx"]
-    complete = processes.have("dockerd") and processes.have("debootstrap") and all(
-        processes.output(["docker", plugin, "version"], 10) for plugin in ("compose", "buildx")
+    complete = (
+        processes.have("dockerd")
+        and processes.have("debootstrap")
+        and all(processes.output(["docker", plugin, "version"], 10) for plugin in ("compose", "buildx"))
     )
     if not complete:
         if system == "debian" and version == "12":

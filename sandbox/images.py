@@ -276,8 +276,7 @@ def _bootstrap_root(engine: Engine, report: Report) -> None:
         processes.run([*command, *host.debian_mirror()], "building the root image")
         with tarfile.open(archive, "w") as tar:
             tar.add(root, arcname=".", filter=_without_caches)
-        with archive.open("rb") as file:
-            engine.import_root(file, ROOT_BUILT, [*ROOT_CHANGES, f"LABEL {LABEL_RECIPE}=root"])
+        engine.import_root(archive, ROOT_BUILT, [*ROOT_CHANGES, f"LABEL {LABEL_RECIPE}=root"])
     report(Event("image", ROOT_BUILT, "present"))
 
 

@@ -65,7 +65,9 @@ class Progress:
     def __call__(self, event: Event) -> None:
         """Takes an event, from any thread."""
         if self.as_json:
-            print(json.dumps({key: value for key, value in asdict(event).items() if value not in ("", None)}), flush=True)
+            print(
+                json.dumps({key: value for key, value in asdict(event).items() if value not in ("", None)}), flush=True
+            )
             return
         seconds = event.seconds if event.seconds is not None else time.monotonic() - self.began
         text = event.text or event.state

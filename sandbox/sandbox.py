@@ -15,7 +15,7 @@ from sandbox import catalogue as catalogues
 from sandbox import host, images, readiness, variables
 from sandbox.catalogue import AUTO, Catalogue
 from sandbox.engine import Engine, EngineEvent, LogLine
-from sandbox.errors import ConfigurationError, EngineError, NotReadyError, SandboxError, UsageError
+from sandbox.errors import ConfigurationError, EngineError, NotReadyError, SandboxError, UsageError, did_you_mean
 from sandbox.model import (
     ContainerState,
     Endpoint,
@@ -45,6 +45,7 @@ class Watched:
     said: str = ""
     waiting: str = ""
     ready: bool = False
+    told: bool = False
     deaths: int = 0
 
 
@@ -218,9 +219,7 @@ class Sandbox:
         threading.Thread(target=start, daemon=True).start()
         self._wait(stack, happened, timeout)
 
-    def _wait(
-        self, stack: Stack, happened: queue.Queue[EngineEvent | BaseException | None], timeout: int
-    ) -> None:
+    def _wait(self, stack: Stack, happened: queue.Queue[EngineEvent | BaseException | None], timeout: int) -> None:
         began = time.monotonic()
         watched = {service.name: Watched() for service in stack.services}
         started = False
@@ -234,6 +233,8 @@ class Sandbox:
                 else:
                     if event is None:
                         started = True
+                        for seen in watched.values():  # Compose may have replaced what we looked at
+                            seen.ready = False
                     elif isinstance(event, BaseException):
                         failure = event
                     else:
@@ -290,7 +291,8 @@ class Sandbox:
             if waiting and waiting != seen.waiting:
                 self.say(Event("service", service.name, "healthy", f"waiting for {waiting}", seconds=seconds))
             seen.waiting, seen.ready = waiting, not waiting
-            if seen.ready:
+            if seen.ready and not seen.told:
+                seen.told = True
                 self.say(Event("service", service.name, "ready", seconds=seconds))
 
     def _not_ready(self, names: Sequence[str], watched: Mapping[str, Watched], timeout: int) -> SandboxError:
@@ -432,9 +434,7 @@ class Sandbox:
         """
         states = self.engine.containers(self.project)
         name_of = {state.id: state.name for state in states}
-        self.engine.remove_containers(
-            list(name_of), lambda id: self.say(Event("service", name_of[id], "removed"))
-        )
+        self.engine.remove_containers(list(name_of), lambda id: self.say(Event("service", name_of[id], "removed")))
         left = self.engine.leftovers(self.project)
         self.engine.remove_networks(left["networks"])
         if volumes:
@@ -454,8 +454,6 @@ class Sandbox:
     def _service(self, name: str) -> Service:
         services = self.catalogue().services
         if name not in services:
-            from sandbox.errors import did_you_mean
-
             running = ", ".join(services) or "nothing"
             raise UsageError(
                 f"{name} is not part of the sandbox {self.project}{did_you_mean(name, services)}", f"it has: {running}"

@@ -124,9 +124,7 @@ def load(
     return Settings(**fields, values=values, origins=origins), catalogue
 
 
-def _from_file(
-    path: Path | None, chosen: dict[str, Value], values: dict[str, Value], problems: list[str]
-) -> None:
+def _from_file(path: Path | None, chosen: dict[str, Value], values: dict[str, Value], problems: list[str]) -> None:
     if path is None and not Path(FILE).exists():
         return
     if path is not None and not path.exists():
@@ -204,9 +202,7 @@ def _take(chosen: dict[str, Value], key: str, value: Any, origin: str, problems:
         problems.append(f"{origin}: {key} {error}")
 
 
-def _resolve_unknown(
-    names: Sequence[str], values: dict[str, Value], catalogue: Catalogue, problems: list[str]
-) -> None:
+def _resolve_unknown(names: Sequence[str], values: dict[str, Value], catalogue: Catalogue, problems: list[str]) -> None:
     """A `SANDBOX_X` that nearly matches a setting is a typing error; any other belongs to somebody else."""
     known = [PREFIX + name for name in (*(key.upper() for key in OPTIONS), *catalogue.variables)]
     for name in names:

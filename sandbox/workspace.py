@@ -133,7 +133,9 @@ def _writable(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno == 28:
-            raise SandboxError(f"the disk is full: cannot write to {folder}", "free some space, then try again") from error
+            raise SandboxError(
+                f"the disk is full: cannot write to {folder}", "free some space, then try again"
+            ) from error
         raise UsageError(
             f"cannot write to {folder}: {error.strerror}", "set SANDBOX_HOME to a folder you can write to"
         ) from error

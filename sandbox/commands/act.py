@@ -8,7 +8,9 @@ import click
 
 from sandbox.commands import Call
 
-timeout_option = click.option("--timeout", type=int, default=180, metavar="SECONDS", help="How long to wait until ready.")
+timeout_option = click.option(
+    "--timeout", type=int, default=180, metavar="SECONDS", help="How long to wait until ready."
+)
 
 
 @click.command()

@@ -6,14 +6,16 @@ import os
 
 import click
 
-from sandbox.commands import Call, json_option
+from sandbox.commands import json_option
 
 WORST = {"ok": 0, "warn": 0, "fail": 1, "ask": 2}
 
 
 @click.command()
 @click.option("--fix", is_flag=True, help="Install and start a Docker engine where there is none (Debian, Ubuntu).")
-@click.option("--data-root", default="", metavar="FOLDER", help="With --fix: where an engine we start keeps its images.")
+@click.option(
+    "--data-root", default="", metavar="FOLDER", help="With --fix: where an engine we start keeps its images."
+)
 @json_option
 @click.pass_context
 def doctor(ctx: click.Context, fix: bool, data_root: str, as_json: bool) -> None:
@@ -26,7 +28,9 @@ def doctor(ctx: click.Context, fix: bool, data_root: str, as_json: bool) -> None
     if as_json:
         output.data([dict(zip(("name", "status", "found", "fix"), row, strict=True)) for row in rows])
     else:
-        output.table(("CHECK", "STATUS", "FOUND", "WHAT TO DO"), [(n, "fail" if s == "ask" else s, f, x) for n, s, f, x in rows])
+        output.table(
+            ("CHECK", "STATUS", "FOUND", "WHAT TO DO"), [(n, "fail" if s == "ask" else s, f, x) for n, s, f, x in rows]
+        )
     ctx.exit(max(WORST[row[1]] for row in rows))
 
 
@@ -38,18 +42,33 @@ def _checks() -> list[tuple[str, str, str, str]]:
     from sandbox.errors import SandboxError
     from sandbox.sandbox import DISK_RESERVE
 
-    rows = [("sandbox", "ok", f"{__version__}, Python {platform.python_version()}, {platform.platform(terse=True)}", "")]
+    rows = [
+        ("sandbox", "ok", f"{__version__}, Python {platform.python_version()}, {platform.platform(terse=True)}", "")
+    ]
     try:
         info = ComposeEngine().info()
     except SandboxError as error:
         fixable = host.is_root() or "group" in error.hint
-        return [*rows, ("engine", "fail" if fixable else "ask", error.message, "sandbox doctor --fix (as root), or start Docker Desktop")]
+        return [
+            *rows,
+            (
+                "engine",
+                "fail" if fixable else "ask",
+                error.message,
+                "sandbox doctor --fix (as root), or start Docker Desktop",
+            ),
+        ]
 
     def version(name: str, found: str, least: tuple[int, int]) -> tuple[str, str, str, str]:
         numbers = tuple(int(part) for part in found.split("+")[0].split(".")[:2] if part.isdecimal())
         wanted = ".".join(map(str, least))
         good = numbers >= least
-        return (name, "ok" if good else "fail", found or "not there", "" if good else f"install {name} {wanted} or newer")
+        return (
+            name,
+            "ok" if good else "fail",
+            found or "not there",
+            "" if good else f"install {name} {wanted} or newer",
+        )
 
     rows += [
         version("engine", info.version, (25, 0)),
@@ -58,12 +77,33 @@ def _checks() -> list[tuple[str, str, str, str]]:
     ]
     gigabytes = info.memory / 1024**3
     enough = gigabytes >= 2
-    rows.append(("memory", "ok" if enough else "warn", f"{gigabytes:.1f} GB for Docker, {info.cpus} CPUs", "" if enough else "give Docker at least 2 GB"))
+    rows.append(
+        (
+            "memory",
+            "ok" if enough else "warn",
+            f"{gigabytes:.1f} GB for Docker, {info.cpus} CPUs",
+            "" if enough else "give Docker at least 2 GB",
+        )
+    )
     free = host.free_disk(info.root)
     status = "fail" if free < DISK_RESERVE else "ok" if free > 4 * 1024**3 else "warn"
-    rows.append(("disk", status, f"{free / 1024**3:.1f} GB free", "" if status == "ok" else "free some space; `docker system df`"))
+    rows.append(
+        (
+            "disk",
+            status,
+            f"{free / 1024**3:.1f} GB free",
+            "" if status == "ok" else "free some space; `docker system df`",
+        )
+    )
     taken = [port for port in (8000, 8404, 9090, 9093, 4566, 8089) if not host.port_is_free(port)]
-    rows.append(("ports", "ok", f"in use: {', '.join(map(str, taken))}" if taken else "free", "`sandbox up` moves to free ports" if taken else ""))
+    rows.append(
+        (
+            "ports",
+            "ok",
+            f"in use: {', '.join(map(str, taken))}" if taken else "free",
+            "`sandbox up` moves to free ports" if taken else "",
+        )
+    )
     settings = sorted({name.upper() for name in host.proxies()}) or ["none"]
     rows.append(("proxy", "ok", ", ".join(settings), ""))
     return rows

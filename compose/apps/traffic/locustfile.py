@@ -6,10 +6,11 @@ import json
 import os
 import random
 import secrets
+import time
+from threading import Thread
 from typing import Any
 from urllib.request import ProxyHandler, build_opener
 
-import gevent
 from locust import FastHttpUser, between, events, task
 from locust.env import Environment
 
@@ -50,7 +51,8 @@ class Shopper(FastHttpUser):
     def hesitate(self) -> None:
         """An order of nothing: the shop is right to refuse it, so that counts as a success here."""
         order = {"product": random.choice(self.products), "quantity": 0}
-        with self.ask("POST", "/api/orders", json=order, name="/api/orders of nothing", catch_response=True) as answer:
+        options = {"json": order, "name": "/api/orders of nothing", "catch_response": True}
+        with self.ask("POST", "/api/orders", **options) as answer:
             if answer.status_code == 422:
                 answer.success()
 
@@ -61,21 +63,21 @@ class Shopper(FastHttpUser):
 
 
 def wait_for_products(shop: str) -> list[str]:
-    """The shop's products, once it is open. Not asked through Locust, for a shop that starts has not failed."""
+    """The shop's products, once it is open. Not asked through Locust: a shop that starts has not failed."""
     opener = build_opener(ProxyHandler({}))
     while True:
         try:
             with opener.open(f"{shop}/api/products", timeout=5) as answer:
                 return [product["id"] for product in json.load(answer)["products"]]
         except (OSError, ValueError):
-            gevent.sleep(1)
+            time.sleep(1)
 
 
-@events.init.add_listener
+@events.init.add_listener  # type: ignore[untyped-decorator]
 def forget_now_and_then(environment: Environment, **_: Any) -> None:
     def forget() -> None:
         while True:
-            gevent.sleep(FORGET_AFTER)
+            time.sleep(FORGET_AFTER)
             environment.stats.reset_all()
 
-    gevent.spawn(forget)
+    Thread(target=forget, daemon=True).start()

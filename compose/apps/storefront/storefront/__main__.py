@@ -1,4 +1,4 @@
-"""The fault switch for people: `docker compose exec storefront python3 -m storefront --error-rate 0.2`."""
+"""The fault switch for people: `sandbox exec storefront python3 -m storefront --error-rate 0.2`."""
 
 from __future__ import annotations
 

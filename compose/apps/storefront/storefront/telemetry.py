@@ -48,13 +48,17 @@ class Telemetry:
         app.after_request(self._end)
 
     def _begin(self) -> None:
-        g.trace_id = trace_id(request.headers.get("traceparent", ""), request.headers.get("X-Request-Id", ""))
+        """Take over the ids that the caller gave, so that they find the request in every log on its way."""
+        given = request.headers.get("X-Request-Id", "")
+        g.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        trace = TRACEPARENT.match(request.headers.get("traceparent", ""))
+        g.trace_id = trace[1] if trace else g.request_id
         g.began = time.perf_counter_ns()
         if request.blueprint != "operations":
             self.in_flight.inc()
 
     def _end(self, response: Response) -> Response:
-        response.headers["X-Request-Id"] = g.trace_id
+        response.headers["X-Request-Id"] = g.request_id
         if request.blueprint == "operations":
             return response
         nanoseconds = time.perf_counter_ns() - g.began
@@ -66,6 +70,7 @@ class Telemetry:
         if (method, route) == ("POST", "/api/orders"):
             self.orders.labels(SERVICE, order_result(response.status_code)).inc()
         fields = {
+            "http.request.id": g.request_id,
             "http.request.method": request.method,
             "url.path": request.path,
             "http.response.status_code": response.status_code,
@@ -76,13 +81,6 @@ class Telemetry:
         level = logging.ERROR if response.status_code >= 500 else logging.INFO
         log.log(level, "%s %s %d", request.method, request.path, response.status_code, extra={"ecs": fields})
         return response
-
-
-def trace_id(traceparent: str, request_id: str) -> str:
-    """The caller's trace, so that one id finds a request in every log on its way; else a new one."""
-    if match := TRACEPARENT.match(traceparent):
-        return match[1]
-    return request_id if REQUEST_ID.fullmatch(request_id) else uuid.uuid4().hex
 
 
 def order_result(status: int) -> str:

@@ -10,7 +10,6 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from storefront.logs import EcsFormatter
-from storefront.telemetry import trace_id
 
 Metric = Callable[[str], "float | None"]
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -53,15 +52,17 @@ def test_the_version_is_told(metric: Metric) -> None:
 
 
 @pytest.mark.parametrize(
-    ("traceparent", "request_id", "expected"),
-    [
-        (f"00-{TRACE}-b7ad6b7169203331-01", "r-1", TRACE),
-        ("00-" + "0" * 32 + "-b7ad6b7169203331-01", "r-1", "r-1"),
-        ("", "r-1", "r-1"),
-    ],
+    ("traceparent", "trace"),
+    [(f"00-{TRACE}-b7ad6b7169203331-01", TRACE), (f"00-{'0' * 32}-b7ad6b7169203331-01", "r:1"), ("", "r:1")],
 )
-def test_the_callers_trace_goes_on(traceparent: str, request_id: str, expected: str) -> None:
-    assert trace_id(traceparent, request_id) == expected
+def test_the_callers_ids_go_on(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture, traceparent: str, trace: str
+) -> None:
+    caplog.set_level(logging.INFO)
+    with client:
+        answer = client.get("/", headers={"traceparent": traceparent, "X-Request-Id": "r:1"})
+        assert json.loads(EcsFormatter().format(caplog.records[0]))["trace.id"] == trace
+    assert answer.headers["X-Request-Id"] == vars(caplog.records[0])["ecs"]["http.request.id"] == "r:1"
 
 
 @pytest.mark.parametrize("request_id", ["", "two words", 'say "hi"', "x" * 129])
@@ -82,6 +83,7 @@ def test_a_request_is_one_line_of_ecs(client: FlaskClient, capsys: pytest.Captur
         logger.removeHandler(handler)
     line = json.loads(capsys.readouterr().out)
     assert line.pop("event.duration") > 0
+    assert len(line.pop("http.request.id")) == 32
     assert line.pop("@timestamp").endswith("+00:00")
     assert line == {
         "log.level": "info",

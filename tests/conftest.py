@@ -1,0 +1,38 @@
+"""Rails: unit tests never reach Docker or the real home; Docker tests cannot be skipped silently."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--require-docker", action="store_true", help="Fail, rather than skip, without a Docker engine.")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "integration" in item.path.parts:
+            item.add_marker(pytest.mark.docker)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("docker"):
+        from sandbox.host import engine_is_there
+
+        if not engine_is_there():
+            if item.config.getoption("--require-docker"):
+                pytest.fail("no Docker engine is running: `sandbox doctor --fix`")
+            pytest.skip("no Docker engine is running")
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Each test has a home of its own; a unit test that reaches for the engine finds none."""
+    if request.node.get_closest_marker("docker"):
+        return
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SANDBOX_HOME", str(tmp_path / "sandboxes"))
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/unit-tests-do-not-touch-docker.sock")
+    monkeypatch.chdir(tmp_path)

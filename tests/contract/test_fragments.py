@@ -1,0 +1,74 @@
+"""Every fragment keeps the catalogue's rules."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sandbox import catalogue, variables
+from sandbox.catalogue import Catalogue
+from sandbox.images import find_recipe
+from sandbox.render import render
+from sandbox.resources import compose_folder, configs_folder
+from sandbox.workspace import Workspace
+
+CATALOGUE: Catalogue = catalogue.read(compose_folder(), configs_folder())
+CONTAINERS = [
+    pytest.param(name, spec, id=name)
+    for service in CATALOGUE.services.values()
+    for name, spec in yaml.safe_load(service.text)["services"].items()
+]
+
+
+@pytest.mark.parametrize(("name", "spec"), CONTAINERS)
+def test_container_is_bounded_checked_and_unprivileged(name: str, spec: dict[str, object]) -> None:
+    assert not str(spec["user"]).startswith(("0", "root"))
+    assert spec["cap_drop"] == ["ALL"]
+    assert spec["security_opt"] == ["no-new-privileges:true"]
+    assert "privileged" not in spec
+    assert "docker.sock" not in str(spec.get("volumes"))
+    assert variables.size(variables.expand(str(spec["mem_limit"]), {})) > 0
+    check = spec["healthcheck"]
+    assert isinstance(check, dict)
+    assert check["test"]
+    assert check["start_interval"] == "500ms"
+
+
+@pytest.mark.parametrize(("name", "spec"), CONTAINERS)
+def test_image_is_pinned_and_ports_are_loopback(name: str, spec: dict[str, object]) -> None:
+    image = variables.expand(str(spec["image"]), {})
+    assert ":" in image.rpartition("/")[2]
+    assert not image.endswith(":latest")
+    ports = spec.get("ports", [])
+    assert isinstance(ports, list)
+    assert all(str(port).startswith("127.0.0.1:") for port in ports)
+
+
+@pytest.mark.parametrize("service", CATALOGUE.services.values(), ids=lambda s: s.name)
+def test_service_says_what_it_is_and_can_be_built(service: catalogue.Service) -> None:
+    assert service.summary.endswith(".")
+    assert service.profiles
+    assert service.disk > 0
+    for name in service.variables:
+        if name.endswith("_IMAGE"):
+            assert find_recipe(service, name) is not None
+
+
+@pytest.mark.parametrize("profile", CATALOGUE.profiles)
+def test_profile_is_valid_compose(profile: str, tmp_path: Path) -> None:
+    if not shutil.which("docker"):
+        pytest.skip("no docker command to ask")
+    stack = catalogue.choose(CATALOGUE, (), profile, ())
+    values = {name: variable.default or "secret" for name, variable in stack.variables.items()}
+    workspace = Workspace(tmp_path, "contract")
+    with workspace.locked(lambda: None):
+        workspace.write(render("contract", workspace.folder, stack, values))
+    command = ["docker", "compose", "config", "--quiet"]
+    done = subprocess.run(command, cwd=workspace.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for mount in (mount for container in stack.containers.values() for mount in container.mounts):
+        assert (workspace.folder / mount).exists(), mount
