@@ -149,7 +149,7 @@ def _cross_check(services: Mapping[str, Service]) -> list[str]:
             host = services.get(endpoint.service)
             if host and not any(p.container == endpoint.port for c in host.containers for p in c.ports):
                 problems.append(
-                    f"{service.fragment}: endpoint {endpoint.name}: {endpoint.service} publishes no port {endpoint.port}"
+                    f"{service.fragment}: endpoint {endpoint.name}: {endpoint.service} has no port {endpoint.port}"
                 )
     return problems
 

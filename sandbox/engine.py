@@ -166,7 +166,7 @@ class ComposeEngine:
         import docker
 
         try:
-            self._client.api.inspect_distribution(image)
+            self._client.api.inspect_distribution(image)  # type: ignore[no-untyped-call]
         except docker.errors.APIError as error:
             return str(error.explanation or error)
         except (docker.errors.DockerException, OSError) as error:

@@ -34,7 +34,7 @@ def free_disk(folder: str) -> int:
     path = Path(folder or Path.home())
     while not path.exists():
         path = path.parent
-    return shutil.disk_usage(path).free
+    return int(shutil.disk_usage(path).free)
 
 
 def port_is_free(port: int, address: str = "127.0.0.1") -> bool:

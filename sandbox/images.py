@@ -112,7 +112,7 @@ def obtain(plans: Sequence[ImagePlan], engine: Engine, mode: str, registry: str,
             done[item.wanted] = instead
             to_build.append(instead)
 
-    side_by_side([lambda item=item: pull_one(item) for item in pulls], PULLS)  # type: ignore[misc]
+    side_by_side([lambda item=item: pull_one(item) for item in pulls], PULLS)
     if to_build:
         build_all([item.recipe for item in to_build if item.recipe], engine, mode, registry, report)
     return list(done.values())
@@ -152,7 +152,7 @@ def build_all(recipes: Iterable[Path], engine: Engine, mode: str, registry: str,
                 root = _root_image(engine, mode, registry, report)
                 _build(base, root, engine, secrets, report)
         jobs = [
-            lambda recipe=recipe: _build(recipe, built_name(_base(recipe)), engine, secrets, report)  # type: ignore[misc]
+            lambda recipe=recipe: _build(recipe, built_name(_base(recipe)), engine, secrets, report)
             for recipe in missing
         ]
         side_by_side(jobs, BUILDS)
@@ -223,7 +223,7 @@ def _plan_one(
 
     own = image.startswith(OWN)
     built = built_name(recipe) if recipe else ""
-    if image in sizes and not own and mode != "build":
+    if image in sizes and not (own and recipe) and mode != "build":
         return planned("present", image, sizes[image])
     if built in sizes and (own or mode != "pull"):
         return planned("present", built, sizes[built], "built on this computer")

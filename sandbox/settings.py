@@ -108,7 +108,7 @@ def load(
     _from_file(file, chosen, values, problems)
     ignored = _from_environment(environ, chosen, values, problems)
     _from_flags(flags, assignments, chosen, values, problems)
-    include = tuple(chosen["include"].value)  # type: ignore[arg-type]
+    include: tuple[str, ...] = _names(chosen["include"].value)
     try:
         catalogue = read_catalogue([Path(path) for path in include])
     except ConfigurationError as error:

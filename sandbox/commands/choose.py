@@ -46,7 +46,7 @@ def profiles(call: Call, as_json: bool) -> None:
 @with_settings
 @json_option
 @click.pass_obj
-def config(call: Call, as_json: bool, **flags: Any) -> None:
+def config(call: Call, /, as_json: bool, **flags: Any) -> None:
     """Show every setting, its value and where it came from."""
     from sandbox import output
     from sandbox.settings import OPTIONS

@@ -18,7 +18,7 @@ def images() -> None:
 @with_settings
 @json_option
 @click.pass_obj
-def list_(call: Call, as_json: bool, **flags: Any) -> None:
+def list_(call: Call, /, as_json: bool, **flags: Any) -> None:
     """Show per image how it is obtained: present, pull, build or impossible."""
     from sandbox import output
 
@@ -34,7 +34,7 @@ def list_(call: Call, as_json: bool, **flags: Any) -> None:
 @images.command("pull")
 @with_settings
 @click.pass_obj
-def pull(call: Call, **flags: Any) -> None:
+def pull(call: Call, /, **flags: Any) -> None:
     """Get every image ready without starting anything; nothing is built that can be pulled."""
     _obtain(call, flags)
 
@@ -42,7 +42,7 @@ def pull(call: Call, **flags: Any) -> None:
 @images.command("build")
 @with_settings
 @click.pass_obj
-def build(call: Call, **flags: Any) -> None:
+def build(call: Call, /, **flags: Any) -> None:
     """Build every image that has a recipe."""
     _obtain(call, {**flags, "images": "build"})
 

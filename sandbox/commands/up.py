@@ -13,7 +13,7 @@ from sandbox.commands import Call, json_option, with_settings
 @with_settings
 @json_option
 @click.pass_obj
-def up(call: Call, as_json: bool, **flags: Any) -> None:
+def up(call: Call, /, as_json: bool, **flags: Any) -> None:
     """Bring the sandbox up and wait until it is useful.
 
     SERVICES names what to run instead of a profile. With --json, events are printed one a line.
@@ -34,7 +34,7 @@ def up(call: Call, as_json: bool, **flags: Any) -> None:
 @click.command()
 @with_settings
 @click.pass_obj
-def render(call: Call, **flags: Any) -> None:
+def render(call: Call, /, **flags: Any) -> None:
     """Write the sandbox's folder without starting anything, and print its path."""
     from sandbox.catalogue import AUTO, choose
 

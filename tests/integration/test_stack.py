@@ -108,7 +108,7 @@ def test_service_that_never_gets_healthy_is_named_with_its_lines(stack: Run, tmp
     images = json.loads(stack("images", "list", "--profile", "lite", "--json").stdout)
     image = next(row["image"] for row in images if row["service"] == "storefront")
     (tmp_path / "sick.yml").write_text(
-        f"services:\n  sick:\n    image: {image}\n    init: true\n    command: [sh, -c, 'echo my last words; sleep 99']\n"
+        f"services:\n  sick:\n    image: {image}\n    init: true\n    command: [sh, -c, 'echo my last words; sleep 9']\n"
         "    healthcheck: {test: ['CMD', 'false'], interval: 1s, retries: 99}\n"
     )
     (tmp_path / "sandbox.yml").write_text("include: [sick.yml]\nservices: [sick]\ntimeout: 5\n")
