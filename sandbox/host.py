@@ -34,7 +34,8 @@ def free_disk(folder: str) -> int:
     path = Path(folder or Path.home())
     while not path.exists():
         path = path.parent
-    return int(shutil.disk_usage(path).free)
+    usage: tuple[int, int, int] = shutil.disk_usage(path)
+    return usage[2]
 
 
 def port_is_free(port: int, address: str = "127.0.0.1") -> bool:
@@ -55,10 +56,11 @@ def port_is_free(port: int, address: str = "127.0.0.1") -> bool:
 
 def free_port(above: int, taken: Collection[int]) -> int:
     """The next free port after one that is taken."""
-    for port in (*range(above + 1, 65536), *range(1024, above)):
-        if port not in taken and port_is_free(port):
-            return port
-    raise EngineError("no port is free on this computer")
+    candidates = [*range(above + 1, 65536), *range(1024, above)]
+    port = next((port for port in candidates if port not in taken and port_is_free(port)), None)
+    if port is None:
+        raise EngineError("no port is free on this computer")
+    return port
 
 
 def proxies() -> dict[str, str]:

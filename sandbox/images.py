@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import Queue
 
@@ -112,7 +113,7 @@ def obtain(plans: Sequence[ImagePlan], engine: Engine, mode: str, registry: str,
             done[item.wanted] = instead
             to_build.append(instead)
 
-    side_by_side([lambda item=item: pull_one(item) for item in pulls], PULLS)
+    side_by_side([partial(pull_one, item) for item in pulls], PULLS)
     if to_build:
         build_all([item.recipe for item in to_build if item.recipe], engine, mode, registry, report)
     return list(done.values())
@@ -151,10 +152,7 @@ def build_all(recipes: Iterable[Path], engine: Engine, mode: str, registry: str,
             if built_name(base) not in present:
                 root = _root_image(engine, mode, registry, report)
                 _build(base, root, engine, secrets, report)
-        jobs = [
-            lambda recipe=recipe: _build(recipe, built_name(_base(recipe)), engine, secrets, report)
-            for recipe in missing
-        ]
+        jobs = [partial(_build, recipe, built_name(_base(recipe)), engine, secrets, report) for recipe in missing]
         side_by_side(jobs, BUILDS)
 
 

@@ -33,6 +33,7 @@ from sandbox.workspace import Workspace
 PREFERRED = ("full", "lite")
 DISK_RESERVE = 500 * 1024**2
 CRASHES = 3
+STEADY = 2.0  # seconds without a fall that stand in for a missing health check
 TICK = 0.25
 
 Say = Callable[[Event], None]
@@ -47,6 +48,7 @@ class Watched:
     ready: bool = False
     told: bool = False
     deaths: int = 0
+    since: float = 0.0
 
 
 class Sandbox:
@@ -278,10 +280,13 @@ class Sandbox:
             if seen.ready:
                 continue
             if word != seen.said:
-                seen.said = word
+                seen.said, seen.since = word, seconds
                 self.say(Event("service", service.name, word, seconds=seconds))
             seen.waiting = {"missing": "its container", "starting": "its health check"}.get(word, word)
-            if word == "healthy":
+            unchecked = any(not state.health for state in states.get(service.name, ()) if state.state == "running")
+            if word == "healthy" and unchecked and seconds - seen.since < STEADY:
+                seen.waiting = "to see whether it stays up"
+            elif word == "healthy":
                 healthy.append(service)
         all_states = [state for group in states.values() for state in group]
         values = self.workspace.previous_values()
