@@ -34,8 +34,7 @@ def free_disk(folder: str) -> int:
     path = Path(folder or Path.home())
     while not path.exists():
         path = path.parent
-    usage: tuple[int, int, int] = shutil.disk_usage(path)
-    return usage[2]
+    return shutil.disk_usage(path).free
 
 
 def port_is_free(port: int, address: str = "127.0.0.1") -> bool:
@@ -56,8 +55,8 @@ def port_is_free(port: int, address: str = "127.0.0.1") -> bool:
 
 def free_port(above: int, taken: Collection[int]) -> int:
     """The next free port after one that is taken."""
-    candidates = [*range(above + 1, 65536), *range(1024, above)]
-    port = next((port for port in candidates if port not in taken and port_is_free(port)), None)
+    candidates: list[int] = [*range(above + 1, 65536), *range(1024, above)]
+    port = next((number for number in candidates if number not in taken and port_is_free(number)), None)
     if port is None:
         raise EngineError("no port is free on this computer")
     return port
