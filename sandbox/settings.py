@@ -204,13 +204,12 @@ def _take(chosen: dict[str, Value], key: str, value: Any, origin: str, problems:
 
 def _resolve_unknown(names: Sequence[str], values: dict[str, Value], catalogue: Catalogue, problems: list[str]) -> None:
     """A `SANDBOX_X` that nearly matches a setting is a typing error; any other belongs to somebody else."""
-    known = [PREFIX + name for name in (*(key.upper() for key in OPTIONS), *catalogue.variables)]
+    known = [*(key.upper() for key in OPTIONS), *catalogue.variables]
     for name in names:
         key = name.removeprefix(PREFIX)
         if key not in catalogue.variables and values[key].origin == name:
-            near = did_you_mean(name, known)
-            if near:
-                problems.append(f"{name}: unknown setting{near}")
+            if near := did_you_mean(key, known):
+                problems.append(f"{name}: unknown setting {key}{near}")
             del values[key]
 
 

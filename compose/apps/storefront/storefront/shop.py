@@ -42,7 +42,7 @@ PRODUCTS: Mapping[str, Product] = {
         Product("spade", "Ash spade", "A steel blade on an oiled handle. Digs moats.", 2450),
         Product("tower", "Tower mould", "Crenellations at the first try, or nearly so.", 1290),
         Product("sieve", "Brass sieve", "Fine enough to find last summer's ring.", 1650),
-        Product("kite", "Box kite", "Flies itself from four Beaufort. Thirty metres of line.", 3900),
+        Product("kite", "Box kite", "Flies itself from four Beaufort upwards.", 3900),
         Product("boat", "Pine sloop", "Floats upright in every moat we tested.", 2990),
         Product("flag", "Signal flag", "Raise it when all the checks are green.", 790),
         Product("parasol", "Parasol", "Two square metres of shade for long deployments.", 5400),
