@@ -176,9 +176,8 @@ class ComposeEngine:
     def pull(self, image: str, progress: Callable[[int, int], None]) -> None:
         """Pulls one image, telling bytes done and bytes known so far. Raises SandboxError."""
         layers: dict[str, tuple[int, int]] = {}
-        name, _, tag = image.rpartition(":")
         with _explained():
-            for line in self._client.api.pull(name, tag=tag, stream=True, decode=True):
+            for line in self._client.api.pull(image, stream=True, decode=True):
                 if "error" in line:
                     raise SandboxError(str(line["error"]))
                 detail = line.get("progressDetail") or {}

@@ -27,6 +27,7 @@ ROOT_CHANGES = ("ENV PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore", '
 ATTEMPTS = 3
 PULLS, BUILDS = 3, 2
 STEP = re.compile(r"^#\d+ \[ *(\d+)/(\d+)\]")
+UNREACHABLE = re.compile("no such host|refused|timeout|timed out|unreachable|server misbehaving", re.IGNORECASE)
 FINAL = re.compile("not found|denied|unauthorized|manifest unknown|no such host", re.IGNORECASE)
 
 Report = Callable[[Event], None]
@@ -49,10 +50,35 @@ class ImagePlan:
     reason: str = ""
 
 
-def plan(stack: Stack, engine: Engine, mode: str, registry: str, chosen: Mapping[str, str]) -> list[ImagePlan]:
-    """One plan per image of the stack. `chosen` holds the user's own `*_IMAGE` settings."""
-    sizes = engine.image_sizes()
-    registries = _Registries(engine, registry)
+class Registries:
+    """Asks registries, through the engine, whether they can be pulled from, and remembers the answers.
+
+    A question counts as a pull where pulls are limited, so a registry is asked once, by one of its images.
+    A mirror holds what somebody put there, so it is asked for each image as long as it can be reached.
+    """
+
+    def __init__(self, engine: Engine, mirror: str) -> None:
+        self.engine, self.mirror, self.answers = engine, mirror, dict[str, str]()
+
+    def why_not(self, image: str) -> str:
+        """Why an image cannot be pulled; empty if it can."""
+        name = mirrored(image, self.mirror) if self.mirror else image
+        first = name.split("/")[0]
+        registry = first if "/" in name and ("." in first or ":" in first) else ""
+        if registry not in self.answers:
+            answer = self.engine.why_not_pullable(name)
+            if self.mirror and not UNREACHABLE.search(answer):
+                return answer
+            self.answers[registry] = answer
+        return self.answers[registry]
+
+
+def plan(
+    stack: Stack, sizes: Mapping[str, int], mode: str, registries: Registries, chosen: Mapping[str, str]
+) -> list[ImagePlan]:
+    """One plan per image of the stack. `sizes` are the images on this computer,
+    `chosen` the user's own `*_IMAGE` settings.
+    """
     plans: dict[str, ImagePlan] = {}
     for service in stack.services:
         for image, variable in _images(service, chosen):
@@ -181,21 +207,6 @@ def side_by_side(jobs: Sequence[Callable[[], None]], limit: int) -> None:
             raise error
 
 
-class _Registries:
-    """Asks each registry once, by one of its images."""
-
-    def __init__(self, engine: Engine, mirror: str) -> None:
-        self.engine, self.mirror, self.answers = engine, mirror, dict[str, str]()
-
-    def why_not(self, image: str) -> str:
-        name = mirrored(image, self.mirror) if self.mirror else image
-        first = name.split("/")[0]
-        registry = first if "/" in name and ("." in first or ":" in first) else ""
-        if registry not in self.answers:
-            self.answers[registry] = self.engine.why_not_pullable(name)
-        return self.answers[registry]
-
-
 def _images(service: Service, chosen: Mapping[str, str]) -> list[tuple[str, str]]:
     found = []
     for container in service.containers:
@@ -214,7 +225,7 @@ def _plan_one(
     recipe: Path | None,
     mode: str,
     sizes: Mapping[str, int],
-    registries: _Registries,
+    registries: Registries,
 ) -> ImagePlan:
     def planned(action: str, name: str, size: int = 0, reason: str = "") -> ImagePlan:
         return ImagePlan(service.name, variable, image, name, action, size, recipe, reason)
@@ -250,7 +261,7 @@ def _root_image(engine: Engine, mode: str, registry: str, report: Report) -> str
     for name in (ROOT_IMAGE, ROOT_BUILT):
         if name in present:
             return name
-    if not _Registries(engine, registry).why_not(ROOT_IMAGE):
+    if not Registries(engine, registry).why_not(ROOT_IMAGE):
         try:
             pull(ROOT_IMAGE, engine, registry, report)
             return ROOT_IMAGE

@@ -64,13 +64,20 @@ class Sandbox:
 
     def choose(self, settings: Settings, catalogue: Catalogue) -> tuple[Stack, list[images.ImagePlan]]:
         """The services to run and where their images come from. `auto` explains its choice."""
+        sizes = self.engine.image_sizes()
+        registries = images.Registries(self.engine, settings.registry)
+        own = {n: str(v.value) for n, v in settings.values.items() if n.endswith("_IMAGE")}
+
+        def plan(stack: Stack) -> list[images.ImagePlan]:
+            return images.plan(stack, sizes, settings.images, registries, own)
+
         if settings.services or settings.profile != AUTO:
             stack = catalogues.choose(catalogue, settings.services, settings.profile, settings.without)
-            return stack, self._plan(stack, settings)
+            return stack, plan(stack)
         reasons: list[str] = []
         for profile in PREFERRED:
             stack = catalogues.choose(catalogue, (), profile, [n for n in settings.without if n in catalogue.services])
-            plans = self._plan(stack, settings)
+            plans = plan(stack)
             reason = self._why_not(stack, plans, settings)
             if not reason:
                 break
@@ -79,10 +86,6 @@ class Sandbox:
             stack, plans = self._without_impossible(catalogue, settings, stack, plans)
         why = "; ".join([f"auto chose {stack.profile}", *reasons])
         return Stack(stack.services, stack.profile, why, stack.left_out), plans
-
-    def _plan(self, stack: Stack, settings: Settings) -> list[images.ImagePlan]:
-        chosen = {n: str(v.value) for n, v in settings.values.items() if n.endswith("_IMAGE")}
-        return images.plan(stack, self.engine, settings.images, settings.registry, chosen)
 
     def _why_not(self, stack: Stack, plans: Sequence[images.ImagePlan], settings: Settings) -> str:
         if lost := [plan.service for plan in plans if plan.action == "impossible"]:

@@ -64,12 +64,13 @@ def prune(call: Call) -> None:
     """Remove images that we built and that no recipe of today and no container uses."""
     from sandbox.engine import ComposeEngine
     from sandbox.images import ROOT_BUILT, built_name, find_recipe
+    from sandbox.resources import compose_folder
 
     _, catalogue = call.settings({})
     engine = ComposeEngine()
-    recipes = [find_recipe(s, v) for s in catalogue.services.values() for v in s.variables]
+    recipes = {find_recipe(s, v) for s in catalogue.services.values() for v in s.variables}
+    recipes |= {path.parent for path in compose_folder().glob("images/*/Dockerfile")}
     kept = {ROOT_BUILT, *(built_name(r) for r in recipes if r), *(c.image for c in engine.containers())}
-    kept |= {built_name(r.parent.parent / "images" / "base") for r in recipes if r}
     gone = [name for name in engine.recipe_images() if name not in kept]
     for name in gone:
         engine.remove_image(name)
