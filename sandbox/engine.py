@@ -179,7 +179,7 @@ class ComposeEngine:
         with _explained():
             for line in self._client.api.pull(image, stream=True, decode=True):
                 if "error" in line:
-                    raise SandboxError(str(line["error"]))
+                    raise SandboxError(str(line["error"]), _way_out(str(line["error"])))
                 detail = line.get("progressDetail") or {}
                 if line.get("status") == "Downloading" and detail.get("total"):
                     layers[line["id"]] = (int(detail["current"]), int(detail["total"]))
@@ -226,7 +226,8 @@ class ComposeEngine:
                     last = [*last[-19:], str(line).rstrip()]
                     log(str(line).rstrip())
             except _docker_failed() as error:
-                raise SandboxError(f"building {tag} failed\n" + "\n".join(last)) from error
+                text = "\n".join(last)
+                raise SandboxError(f"building {tag} failed\n{text}", _way_out(text)) from error
 
     def import_root(self, archive: Path, name: str, changes: Sequence[str]) -> None:
         repository, _, tag = name.rpartition(":")
@@ -249,7 +250,7 @@ class ComposeEngine:
             try:
                 self._whales_in(folder).compose.up(detach=True, remove_orphans=True, quiet=True)
             except _docker_failed() as error:
-                raise SandboxError(_compose_error(error.stderr)) from error
+                raise SandboxError(_compose_error(error.stderr), _way_out(error.stderr or "")) from error
 
     def containers(self, project: str | None = None) -> list[ContainerState]:
         """Our containers, of one sandbox or of all, in the order of their names."""
@@ -401,6 +402,12 @@ def _compose_error(stderr: str | None) -> str:
     progress = re.compile(r"^ ?(Container|Network|Volume|Image) .*|^time=.*level=warning.*|^\s*$")
     lines = [line for line in (stderr or "").splitlines() if not progress.match(line)]
     return "docker compose up failed\n" + "\n".join(lines[-12:])
+
+
+def _way_out(text: str) -> str:
+    if "no space left on device" in text.lower():
+        return "the disk is full: `docker system df` shows what Docker holds, `sandbox images prune` frees some of it"
+    return ""
 
 
 def _state(item: Mapping[str, Any]) -> ContainerState:

@@ -131,7 +131,8 @@ def obtain(plans: Sequence[ImagePlan], engine: Engine, mode: str, registry: str,
             pull(item.wanted, engine, registry, report)
         except SandboxError as error:
             if item.recipe is None or mode == "pull" or isinstance(error, EngineError):
-                raise EngineError(f"{item.service}: {error.message}", "try again, or --registry a mirror") from error
+                hint = error.hint or "try again, or --registry a mirror"
+                raise EngineError(f"{item.service}: {error.message}", hint) from error
             report(Event("warning", item.wanted, text=f"{error.message}; building it instead"))
             instead = ImagePlan(
                 item.service, item.variable, item.wanted, built_name(item.recipe), "build", 0, item.recipe

@@ -114,4 +114,5 @@ def report(report: Report) -> None:
         rows.append((service.name, state, megabytes(service.memory), service.url, login))
     table(("SERVICE", "STATE", "MEMORY", "URL", "LOGIN"), rows)
     total = sum(service.memory for service in report.services)
-    print(f"\n{len(report.services)} services, {megabytes(total) or '0 MB'}")
+    count = len(report.services)
+    print(f"\n{count} service{'s' * (count != 1)}, {megabytes(total) or '0 MB'}")
