@@ -36,3 +36,15 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fi
     monkeypatch.setenv("SANDBOX_HOME", str(tmp_path / "sandboxes"))
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/unit-tests-do-not-touch-docker.sock")
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def base_image() -> str:
+    """The image that our recipes stand on, in the real engine; it has a shell and Python."""
+    from sandbox import images
+    from sandbox.engine import ComposeEngine
+    from sandbox.resources import compose_folder
+
+    folder = compose_folder() / "images"
+    images.build_all([folder / "registry"], ComposeEngine(), "auto", "", lambda event: None)
+    return images.built_name(folder / "base")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from sandbox.images import built_name, mirrored, side_by_side
+from sandbox import catalogue
+from sandbox.errors import EngineError, SandboxError
+from sandbox.images import ImagePlan, Registries, built_name, mirrored, obtain, plan, pull, side_by_side
+from sandbox.model import Event
+from tests.fake_engine import FakeEngine
 
 
 @pytest.mark.parametrize(
@@ -43,3 +48,114 @@ def test_first_error_of_parallel_work_is_raised() -> None:
     with pytest.raises(ValueError, match="no"):
         side_by_side([lambda: done.append(1), fail], 1)
     assert done == [1]
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+def plan_for(tmp_path: Path, engine: FakeEngine) -> Callable[..., ImagePlan]:
+    """The plan for one service `web`, with or without a recipe beside it."""
+
+    def planned(mode: str = "auto", recipe: bool = False, chosen: str = "", mirror: str = "") -> ImagePlan:
+        folder = tmp_path / "compose"
+        folder.mkdir(exist_ok=True)
+        (folder / "web.yml").write_text("services: {web: {image: '${WEB_IMAGE:-example/web:1}'}}")
+        if recipe:
+            for name in ("web", "base"):
+                (folder / "images" / name).mkdir(parents=True, exist_ok=True)
+                (folder / "images" / name / "Dockerfile").write_text("ARG BASE_IMAGE")
+        found = catalogue.read(folder, folder / "configs")
+        stack = catalogue.choose(found, ["web"], "", ())
+        own = {"WEB_IMAGE": chosen} if chosen else {}
+        return plan(stack, engine.image_sizes(), mode, Registries(engine, mirror), own)[0]
+
+    return planned
+
+
+@pytest.mark.parametrize(
+    ("mode", "here", "pullable", "recipe", "action"),
+    [
+        ("auto", True, True, True, "present"),
+        ("auto", False, True, True, "pull"),
+        ("auto", False, False, True, "build"),
+        ("auto", False, False, False, "impossible"),
+        ("pull", False, True, True, "pull"),
+        ("pull", False, False, True, "impossible"),
+        ("build", False, True, True, "build"),
+        ("build", False, True, False, "pull"),
+        ("offline", True, True, True, "present"),
+        ("offline", False, True, True, "impossible"),
+    ],
+)
+def test_plan(
+    plan_for: Callable[..., ImagePlan],
+    engine: FakeEngine,
+    mode: str,
+    here: bool,
+    pullable: bool,
+    recipe: bool,
+    action: str,
+) -> None:
+    if here:
+        engine.images["example/web:1"] = 7
+    if pullable:
+        engine.registry.add("example/web:1")
+    found = plan_for(mode, recipe)
+    assert found.action == action
+    assert found.image.startswith("sandbox/web:" if action == "build" else "example/web:1")
+
+
+def test_an_image_the_user_names_has_no_recipe(plan_for: Callable[..., ImagePlan]) -> None:
+    assert plan_for(recipe=True, chosen="mine/web:2").action == "impossible"
+
+
+def test_failed_pull_falls_back_to_the_recipe(plan_for: Callable[..., ImagePlan], engine: FakeEngine) -> None:
+    engine.registry.add("example/web:1")
+    planned = plan_for(recipe=True)
+    engine.registry.clear()
+    engine.images["python:3.13-slim-trixie"] = 1
+    said: list[Event] = []
+    (done,) = obtain([planned], engine, "auto", "", said.append)
+    assert done.image in engine.images
+    assert "building it instead" in "".join(event.text for event in said)
+
+
+def test_nothing_is_done_when_one_image_cannot_be_had(plan_for: Callable[..., ImagePlan], engine: FakeEngine) -> None:
+    engine.registry.add("other:1")
+    pulled = ImagePlan("other", "", "other:1", "other:1", "pull", 0, None)
+    with pytest.raises(EngineError, match="web: example/web:1 cannot be had: manifest unknown") as caught:
+        obtain([pulled, plan_for()], engine, "auto", "", lambda event: None)
+    assert "--without web" in caught.value.hint
+    assert "other:1" not in engine.images
+
+
+def test_a_broken_pull_is_tried_again(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[str] = []
+
+    def breaks_once(image: str, progress: Callable[[int, int], None]) -> None:
+        tries.append(image)
+        if len(tries) == 1:
+            raise SandboxError("unexpected EOF")
+
+    monkeypatch.setattr(engine, "pull", breaks_once)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    pull("example/web:1", engine, "", lambda event: None)
+    assert tries == ["example/web:1"] * 2
+
+
+def test_mirror_is_asked_per_image_and_a_dead_one_only_once(engine: FakeEngine) -> None:
+    asked: list[str] = []
+
+    def answer(image: str) -> str:
+        asked.append(image)
+        return "connection refused" if image.startswith("dead") else "" if "web" in image else "manifest unknown"
+
+    engine.why_not_pullable = answer  # type: ignore[method-assign]
+    mirror = Registries(engine, "mirror:5000")
+    assert (mirror.why_not("a/web:1"), mirror.why_not("a/other:1")) == ("", "manifest unknown")
+    dead = Registries(engine, "dead:5000")
+    assert dead.why_not("a/web:1") == dead.why_not("a/other:1") == "connection refused"
+    assert asked == ["mirror:5000/a/web:1", "mirror:5000/a/other:1", "dead:5000/a/web:1"]

@@ -1,0 +1,165 @@
+"""One suite over the real engine and the one in memory that unit tests use: they must behave alike."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox import catalogue, host
+from sandbox.engine import ComposeEngine, Engine, EngineEvent
+from sandbox.errors import SandboxError
+from sandbox.render import render
+from sandbox.workspace import Workspace
+from tests.fake_engine import FakeEngine
+
+PROJECT = "sandbox-tests-engine"
+FRAGMENT = """\
+services:
+  web:
+    image: ${WEB_IMAGE:-example/web:1}
+    init: true
+    command: [sh, -c, "echo one; echo two; echo three; sleep 300"]
+    ports: ["127.0.0.1:${WEB_PORT:-8000}:8000"]
+    volumes: ["web-data:/data"]
+    healthcheck: {test: ["CMD", "true"], interval: 1s, start_period: 10s, start_interval: 500ms}
+volumes: {web-data: {}}
+"""
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.docker)])
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    if request.param == "fake":
+        fake = FakeEngine()
+        fake.images["sandbox/base:fake"] = 100
+        fake.prints["web"] = ["one", "two", "three"]
+        yield fake
+        return
+    request.getfixturevalue("base_image")
+    real = ComposeEngine()
+    yield real
+    real.remove_containers([state.id for state in real.containers(PROJECT)], lambda id: None)
+    left = real.leftovers(PROJECT)
+    real.remove_networks(left["networks"])
+    real.remove_volumes(left["volumes"])
+
+
+@pytest.fixture
+def image(engine: Engine) -> str:
+    """An image with a shell that is on the computer."""
+    return next(name for name in engine.image_sizes() if name.startswith("sandbox/base:"))
+
+
+@pytest.fixture
+def up(engine: Engine, image: str, tmp_path: Path) -> Callable[[], str]:
+    """Brings the fragment up; the id of its container once it is healthy."""
+    (tmp_path / "fragments").mkdir()
+    (tmp_path / "fragments" / "web.yml").write_text(FRAGMENT)
+    found = catalogue.read(tmp_path / "fragments", tmp_path / "none")
+    stack = catalogue.choose(found, ["web"], "", ())
+    workspace = Workspace(tmp_path / "home", PROJECT)
+    values = {"WEB_IMAGE": image, "WEB_PORT": str(host.free_port(20000, ()))}
+
+    def bring() -> str:
+        with workspace.locked(lambda: None):
+            workspace.write(render(PROJECT, workspace.folder, stack, values))
+        engine.up(workspace.folder, stack.variables)
+        for _ in range(100):
+            (state,) = engine.containers(PROJECT)
+            if state.settled:
+                return state.id
+            time.sleep(0.1)
+        raise AssertionError(state)
+
+    return bring
+
+
+def test_container_is_described(engine: Engine, up: Callable[[], str], image: str, tmp_path: Path) -> None:
+    up()
+    (state,) = engine.containers(PROJECT)
+    assert (state.name, state.container, state.service) == (f"{PROJECT}-web-1", "web", "web")
+    assert (state.project, state.state, state.health, state.image) == (PROJECT, "running", "healthy", image)
+    assert state.folder == str(tmp_path / "home" / PROJECT)
+    assert state.ports[8000][0] == "127.0.0.1"
+    assert engine.memory([state.id])[state.id] > 0
+    assert state in engine.containers()
+
+
+def test_up_twice_keeps_the_container(up: Callable[[], str]) -> None:
+    assert up() == up()
+
+
+def test_all_is_removed_by_label(engine: Engine, up: Callable[[], str]) -> None:
+    id = up()
+    left = engine.leftovers(PROJECT)
+    assert left == {"volumes": [f"{PROJECT}_web-data"], "networks": [f"{PROJECT}_default"]}
+    removed: list[str] = []
+    engine.remove_containers([id], removed.append)
+    assert removed == [id]
+    engine.remove_networks(left["networks"])
+    engine.remove_volumes(left["volumes"])
+    assert engine.containers(PROJECT) == []
+    assert engine.leftovers(PROJECT) == {"volumes": [], "networks": []}
+    engine.remove_containers([id], removed.append)  # gone already is no error
+
+
+def test_logs_and_exit_codes(engine: Engine, up: Callable[[], str]) -> None:
+    id = up()
+    assert [(line.container, line.text) for line in engine.logs(id, False, None, 2)] == [
+        ("web", "two"),
+        ("web", "three"),
+    ]
+    assert engine.execute(id, ["sh", "-c", "exit 7"], False) == 7
+
+
+def test_events_tell_of_a_restart(engine: Engine, up: Callable[[], str]) -> None:
+    id = up()
+    listening, seen = threading.Event(), list[EngineEvent]()
+
+    def listen() -> None:
+        for event in engine.events(PROJECT, listening.set):
+            seen.append(event)
+
+    threading.Thread(target=listen, daemon=True).start()
+    assert listening.wait(5)
+    engine.restart([id])
+    for _ in range(100):
+        if {"die", "start"} <= {event.action for event in seen}:
+            break
+        time.sleep(0.1)
+    assert [event.action for event in seen if event.action in ("die", "start")] == ["die", "start"]
+    assert {event.container for event in seen} == {"web"}
+
+
+def test_names_of_images_come_and_go(engine: Engine, image: str) -> None:
+    engine.tag(image, "sandbox-tests/tagged:1")
+    assert engine.image_sizes()["sandbox-tests/tagged:1"] == engine.image_sizes()[image]
+    engine.remove_image("sandbox-tests/tagged:1")
+    assert "sandbox-tests/tagged:1" not in engine.image_sizes()
+    assert image in engine.image_sizes()
+
+
+def test_what_is_not_there_is_an_error_of_ours(engine: Engine) -> None:
+    with pytest.raises(SandboxError, match="No such container"):
+        list(engine.logs("0" * 64, False, None, None))
+    with pytest.raises(SandboxError, match="No such image"):
+        engine.remove_image("sandbox-tests/none:1")
+    assert engine.why_not_pullable("localhost:9/none:1")
+    with pytest.raises(SandboxError):
+        engine.pull("localhost:9/none:1", lambda done, total: None)
+
+
+@pytest.mark.docker
+def test_a_stranger_with_our_name_is_seen(base_image: str) -> None:
+    label = f"com.docker.compose.project={PROJECT}"
+    command = ["docker", "run", "-d", "--name", "sandbox-tests-stranger", "--label", label, base_image, "sleep", "60"]
+    subprocess.run(command, check=True, capture_output=True)
+    try:
+        assert ComposeEngine().foreign(PROJECT) == ["sandbox-tests-stranger"]
+        assert ComposeEngine().containers(PROJECT) == []
+    finally:
+        subprocess.run(["docker", "rm", "-f", "sandbox-tests-stranger"], check=True, capture_output=True)

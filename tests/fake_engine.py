@@ -1,0 +1,224 @@
+"""An engine in memory. tests/contract/test_engine.py holds it to what the real one does."""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import subprocess
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import yaml
+
+from sandbox import variables
+from sandbox.engine import EngineEvent, LogLine
+from sandbox.errors import EngineError, SandboxError
+from sandbox.model import LABEL_SERVICE, ContainerState, EngineInfo
+from sandbox.render import parse_env
+
+GIGABYTE = 1024**3
+
+
+class FakeEngine:
+    """`images` are on the computer, `registry` is what can be pulled; `sick` containers never get healthy,
+    `crashing` ones die at each start, `prints` is what containers say; `running` is False for a dead engine.
+    """
+
+    def __init__(self) -> None:
+        self.images: dict[str, int] = {}
+        self.registry: set[str] = set()
+        self.built: list[str] = []
+        self.sick: set[str] = set()
+        self.crashing: set[str] = set()
+        self.prints: dict[str, list[str]] = {}
+        self.memory_total = 16 * GIGABYTE
+        self.running = True
+        self.states: dict[str, ContainerState] = {}
+        self.strangers: dict[str, list[str]] = {}
+        self.volumes: dict[str, str] = {}
+        self.networks: dict[str, str] = {}
+        self._ids = itertools.count(1)
+        self._listeners: list[queue.Queue[EngineEvent]] = []
+
+    def _alive(self) -> None:
+        if not self.running:
+            raise EngineError("the Docker engine does not answer")
+
+    def info(self) -> EngineInfo:
+        self._alive()
+        return EngineInfo("26.0.0", "2.26.0", "0.13.0", self.memory_total, 2, "Fake", "x86_64", "")
+
+    def image_sizes(self) -> dict[str, int]:
+        self._alive()
+        return dict(self.images)
+
+    def why_not_pullable(self, image: str) -> str:
+        self._alive()
+        return "" if image in self.registry else "manifest unknown"
+
+    def pull(self, image: str, progress: Callable[[int, int], None]) -> None:
+        if image not in self.registry:
+            raise SandboxError(f"{image}: manifest unknown")
+        progress(50, 100)
+        progress(100, 100)
+        self.images[image] = 100
+
+    def tag(self, image: str, name: str) -> None:
+        self._known_image(image)
+        self.images[name] = self.images[image]
+
+    def load(self, archive: BinaryIO) -> list[str]:
+        names = archive.read().decode().split()
+        self.images.update(dict.fromkeys(names, 100))
+        return names
+
+    def build(
+        self,
+        context: Path,
+        tag: str,
+        arguments: Mapping[str, str],
+        secrets: Mapping[str, Path],
+        labels: Mapping[str, str],
+        log: Callable[[str], None],
+    ) -> None:
+        log("#5 [1/2] FROM base")
+        self.built.append(tag)
+        self.images[tag] = 100
+
+    def import_root(self, archive: Path, name: str, changes: Sequence[str]) -> None:
+        self.images[name] = archive.stat().st_size
+
+    def recipe_images(self) -> dict[str, int]:
+        return {name: self.images[name] for name in self.built if name in self.images}
+
+    def remove_image(self, image: str) -> None:
+        self._known_image(image)
+        del self.images[image]
+
+    def _known_image(self, image: str) -> None:
+        self._alive()
+        if image not in self.images:
+            raise SandboxError(f"Docker refused: No such image: {image}")
+
+    def up(self, folder: Path, variables_: Collection[str]) -> None:
+        self._alive()
+        values = parse_env((folder / ".env").read_text())
+        common = yaml.safe_load((folder / "common.yml").read_text())
+        project = str(yaml.safe_load((folder / "compose.yaml").read_text())["name"])
+        wanted: dict[str, tuple[str, Mapping[str, Any]]] = {}
+        for path in sorted((folder / "services").glob("*.yml")):
+            fragment = yaml.safe_load(path.read_text())
+            for name, spec in fragment["services"].items():
+                wanted[name] = (common["services"][name]["labels"][LABEL_SERVICE], spec)
+            self.volumes |= {f"{project}_{volume}": project for volume in fragment.get("volumes") or {}}
+        self.networks[f"{project}_default"] = project
+        for state in self.containers(project):
+            if state.container not in wanted:
+                del self.states[state.id]
+        present = {state.container for state in self.containers(project)}
+        for name, (service, spec) in wanted.items():
+            if name not in present:
+                self._create(project, folder, name, service, spec, values)
+        for state in self.containers(project):
+            if state.state != "running":
+                self._start(state)
+
+    def _create(
+        self, project: str, folder: Path, name: str, service: str, spec: Mapping[str, Any], values: Mapping[str, str]
+    ) -> None:
+        published = [variables.expand(str(port), values).split(":") for port in spec.get("ports", [])]
+        image = variables.expand(str(spec["image"]), values)
+        if image not in self.images:
+            raise SandboxError(f"docker compose up failed\nNo such image: {image}")
+        id = f"{next(self._ids):064d}"
+        self.states[id] = ContainerState(
+            id=id,
+            name=f"{project}-{name}-1",
+            container=name,
+            service=service,
+            project=project,
+            state="created",
+            health="starting" if "healthcheck" in spec else "",
+            exit_code=0,
+            image=image,
+            folder=str(folder),
+            ports={int(inside): (address, int(outside)) for address, outside, inside in published},
+        )
+        self._tell(name, "create")
+
+    def _start(self, state: ContainerState) -> None:
+        if state.container in self.crashing:
+            self.states[state.id] = replace(state, state="restarting", exit_code=1)
+            for _ in range(3):
+                self._tell(state.container, "start")
+                self._tell(state.container, "die", 1)
+            return
+        health = state.health and ("starting" if state.container in self.sick else "healthy")
+        self.states[state.id] = replace(state, state="running", health=health)
+        self._tell(state.container, "start")
+
+    def _tell(self, container: str, action: str, exit_code: int = 0) -> None:
+        for listener in self._listeners:
+            listener.put(EngineEvent(container, action, exit_code))
+
+    def containers(self, project: str | None = None) -> list[ContainerState]:
+        self._alive()
+        found = [state for state in self.states.values() if project in (None, state.project)]
+        return sorted(found, key=lambda state: state.name)
+
+    def foreign(self, project: str) -> list[str]:
+        self._alive()
+        return self.strangers.get(project, [])
+
+    def leftovers(self, project: str) -> dict[str, list[str]]:
+        return {
+            "volumes": [name for name, owner in self.volumes.items() if owner == project],
+            "networks": [name for name, owner in self.networks.items() if owner == project],
+        }
+
+    def events(self, project: str, ready: Callable[[], None]) -> Iterator[EngineEvent]:
+        mine: queue.Queue[EngineEvent] = queue.Queue()
+        self._listeners.append(mine)
+        ready()
+        while True:
+            yield mine.get()
+
+    def memory(self, ids: Sequence[str]) -> dict[str, int]:
+        return dict.fromkeys(ids, 10 * 1024**2)
+
+    def logs(self, id: str, follow: bool, since: float | None, tail: int | None) -> Iterator[LogLine]:
+        name = self._known(id).container
+        lines = [LogLine(name, f"2026-01-01T00:00:{n:02}Z", text) for n, text in enumerate(self.prints.get(name, []))]
+        yield from lines if tail is None else lines[len(lines) - tail :]
+
+    def _known(self, id: str) -> ContainerState:
+        self._alive()
+        if id not in self.states:
+            raise SandboxError(f"Docker refused: No such container: {id}")
+        return self.states[id]
+
+    def execute(self, id: str, command: Sequence[str], tty: bool) -> int:
+        self._known(id)
+        return subprocess.run(command, check=False).returncode
+
+    def restart(self, ids: Sequence[str]) -> None:
+        for id in ids:
+            state = self._known(id)
+            self._tell(state.container, "die", 143)
+            self._start(state)
+
+    def remove_containers(self, ids: Sequence[str], removed: Callable[[str], None]) -> None:
+        self._alive()
+        for id in ids:
+            self.states.pop(id, None)
+            removed(id)
+
+    def remove_volumes(self, names: Sequence[str]) -> None:
+        for name in names:
+            del self.volumes[name]
+
+    def remove_networks(self, names: Sequence[str]) -> None:
+        for name in names:
+            del self.networks[name]
