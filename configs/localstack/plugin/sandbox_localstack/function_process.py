@@ -41,6 +41,9 @@ def main() -> None:
     logging.basicConfig(format="[%(levelname)s]\t%(asctime)s\t%(message)s")
     try:
         handler = _load_handler(os.environ["_HANDLER"])
+    except ImportError as error:
+        connection.send_bytes(_failure(error, "Runtime.ImportModuleError"))
+        return
     except Exception as error:
         connection.send_bytes(_failure(error))
         return
@@ -71,10 +74,10 @@ def _success(value: Any) -> bytes:
     return json.dumps({"payload": json.dumps(value), "is_error": False}).encode()
 
 
-def _failure(error: Exception) -> bytes:
+def _failure(error: Exception, kind: str = "") -> bytes:
     traceback.print_exc()
-    trace = traceback.format_tb(error.__traceback__)
-    payload = {"errorMessage": str(error), "errorType": type(error).__name__, "stackTrace": trace}
+    trace = traceback.format_tb(error.__traceback__)[1:]  # without this file's own line
+    payload = {"errorMessage": str(error), "errorType": kind or type(error).__name__, "stackTrace": trace}
     return json.dumps({"payload": json.dumps(payload), "is_error": True}).encode()
 
 
