@@ -38,7 +38,7 @@ class LocalExecutor(RuntimeExecutor):
         own = {"PATH": os.environ["PATH"], "HOME": "/tmp", "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
         given = {name: str(value) for name, value in env_vars.items()}
         self.environment = {**own, **given, "LAMBDA_TASK_ROOT": code, "PYTHONPATH": os.pathsep.join([code, *layers])}
-        self.output = tempfile.TemporaryFile("a+b", buffering=0)
+        self.output = tempfile.TemporaryFile("a+b", buffering=0)  # noqa: SIM115 - lives as long as the environment
         self._load()
 
     def _load(self) -> None:
@@ -82,14 +82,10 @@ class LocalExecutor(RuntimeExecutor):
                 return json.loads(self.connection.recv_bytes())
         except (EOFError, OSError):
             return _failure("Runtime.ExitError", request, f"Runtime exited with exit status {self.process.wait()}")
-        self._end()
+        self.stop()
         return _failure("Sandbox.Timedout", request, f"Task timed out after {question['seconds']:.2f} seconds")
 
     def stop(self) -> None:
-        self._end()
-        self.output.close()
-
-    def _end(self) -> None:
         self.process.kill()
         self.process.wait()
 

@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 
@@ -37,6 +38,8 @@ class Context:
 
 
 def main() -> None:
+    # When memory runs out, the function ends rather than LocalStack, which would forget everything.
+    Path("/proc/self/oom_score_adj").write_text("1000")
     connection = Connection(int(sys.argv[1]))
     logging.basicConfig(format="[%(levelname)s]\t%(asctime)s\t%(message)s")
     try:
