@@ -10,6 +10,7 @@ import tempfile
 import time
 from multiprocessing import Pipe
 from pathlib import Path
+from typing import Any
 
 from localstack import config
 from localstack.services.lambda_.invocation.executor_endpoint import StatusErrorException
@@ -45,7 +46,8 @@ class LocalExecutor(RuntimeExecutor):
         """Starts the process and waits until it has imported the handler; LocalStack ends a start that takes long."""
         self.connection, theirs = Pipe()
         self.process = subprocess.Popen(
-            [sys.executable, str(FUNCTION_PROCESS), str(theirs.fileno())],
+            # -P keeps our own folder out of the function's imports.
+            [sys.executable, "-P", str(FUNCTION_PROCESS), str(theirs.fileno())],
             cwd=self.environment["LAMBDA_TASK_ROOT"],
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -75,7 +77,7 @@ class LocalExecutor(RuntimeExecutor):
         self.output.truncate(0)
         return InvocationResult(request, answer["payload"].encode(), answer["is_error"], logs)
 
-    def _ask(self, request: str, question: dict[str, object]) -> dict[str, object]:
+    def _ask(self, request: str, question: dict[str, Any]) -> dict[str, Any]:
         try:
             self.connection.send_bytes(json.dumps(question).encode())
             if self.connection.poll(question["seconds"]):
@@ -115,6 +117,6 @@ class LocalExecutor(RuntimeExecutor):
         """LocalStack removes the unpacked code itself."""
 
 
-def _failure(kind: str, request: str, message: str) -> dict[str, object]:
+def _failure(kind: str, request: str, message: str) -> dict[str, Any]:
     payload = json.dumps({"errorType": kind, "errorMessage": f"RequestId: {request} Error: {message}"})
     return {"payload": payload, "is_error": True}
