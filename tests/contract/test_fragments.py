@@ -11,6 +11,7 @@ import yaml
 
 from sandbox import catalogue, variables
 from sandbox.catalogue import Catalogue
+from sandbox.errors import UsageError
 from sandbox.images import find_recipe
 from sandbox.render import render
 from sandbox.resources import compose_folder, configs_folder
@@ -72,3 +73,17 @@ def test_profile_is_valid_compose(profile: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     for mount in (mount for container in stack.containers.values() for mount in container.mounts):
         assert (workspace.folder / mount).exists(), mount
+
+
+def test_two_services_that_are_aws_cannot_be_chosen_together() -> None:
+    with pytest.raises(UsageError, match="localstack and ministack both provide aws"):
+        catalogue.choose(CATALOGUE, ("localstack", "ministack"), "auto", ())
+
+
+def test_each_profile_has_one_aws() -> None:
+    providers = {
+        profile: [name for name in names if CATALOGUE.services[name].provides == "aws"]
+        for profile, names in CATALOGUE.profiles.items()
+    }
+    assert providers["lite"] == ["ministack"]
+    assert providers["aws"] == providers["full"] == ["localstack"]
