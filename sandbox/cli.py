@@ -47,7 +47,7 @@ class Root(click.Group):
             return None
         command = getattr(import_module(f"sandbox.commands.{COMMANDS[name][0]}"), name.replace("exec", "exec_"))
         assert isinstance(command, click.Command)
-        return command
+        return _with_project(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -67,6 +67,24 @@ class Root(click.Group):
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(0)
+
+
+def _with_project(command: click.Command) -> click.Command:
+    """People write `sandbox up --project x` as often as `sandbox --project x up`: both work."""
+
+    def remember(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            ctx.obj.project = value
+
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            _with_project(inner)
+    elif not any(param.name == "project" for param in command.params):
+        help = "Which sandbox; several run side by side."
+        command.params.append(
+            click.Option(["--project"], metavar="NAME", expose_value=False, callback=remember, help=help)
+        )
+    return command
 
 
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})

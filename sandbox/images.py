@@ -88,6 +88,16 @@ def plan(
     return list(plans.values())
 
 
+def summary(plans: Sequence[ImagePlan]) -> str:
+    """One line on the work ahead; empty when every image is there."""
+    parts = []
+    for action, word in (("pull", "to pull"), ("build", "to build")):
+        if work := [item for item in plans if item.action == action]:
+            size = sum(item.size for item in work) // 10**6
+            parts.append(f"{len(work)} {word}" + (f" (up to {size:,} MB)" if size else ""))
+    return f"images: {', '.join(parts)}" if parts else ""
+
+
 def find_recipe(service: Service, variable: str) -> Path | None:
     """`images/<name>/` or `apps/<name>/` beside the fragment, with the name from `<NAME>_IMAGE`."""
     name = variable.removesuffix("_IMAGE").lower().replace("_", "-")

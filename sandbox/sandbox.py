@@ -32,6 +32,7 @@ from sandbox.workspace import Workspace
 
 PREFERRED = ("full", "lite")
 DISK_RESERVE = 500 * 1024**2
+TIGHT = 0.8  # of Docker's memory: above it there is a warning
 CRASHES = 3
 STEADY = 2.0  # seconds without a fall that stand in for a missing health check
 TICK = 0.25
@@ -119,6 +120,9 @@ class Sandbox:
                 f"memory: the services may use {_mega(needed)}, Docker has {_mega(info.memory)}",
                 f"choose a smaller --profile, or leave out: --without {largest[0]} (largest: {', '.join(largest)})",
             )
+        if needed > TIGHT * info.memory:
+            text = f"memory is tight: the services may use {_mega(needed)} of Docker's {_mega(info.memory)}"
+            self.say(Event("warning", text=text))
         disk = sum(plan.size for plan in plans if plan.action in ("pull", "build"))
         free = host.free_disk(info.root)
         if disk and disk + DISK_RESERVE > free:
@@ -182,6 +186,8 @@ class Sandbox:
             stack, plans = self.choose(settings, catalogue)
             self._introduce(stack)
             self.check_room(stack, plans, settings)
+            if work := images.summary(plans):
+                self.say(_notice(work))
             done = images.obtain(plans, self.engine, settings.images, settings.registry, self.say)
             image_of = {plan.variable: plan.image for plan in done if plan.variable}
             rendering = self.rendering(settings, stack, image_of, ports=True)

@@ -25,7 +25,7 @@ def down(call: Call, volumes: bool, everything: bool) -> None:
     if everything:
         projects = sorted({state.project for state in ComposeEngine().containers()})
     count = sum(call.sandbox(project=project).down(volumes) for project in projects)
-    click.echo(f"{count} containers removed" if count else "nothing was running", err=True)
+    click.echo(f"{count} container{'s' * (count != 1)} removed" if count else "nothing was running", err=True)
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import click
 
 from sandbox.commands import json_option
+
+if TYPE_CHECKING:
+    from sandbox.catalogue import Catalogue
 
 WORST = {"ok": 0, "warn": 0, "fail": 1, "ask": 2}
 
@@ -20,11 +24,11 @@ WORST = {"ok": 0, "warn": 0, "fail": 1, "ask": 2}
 @click.pass_context
 def doctor(ctx: click.Context, fix: bool, data_root: str, as_json: bool) -> None:
     """Check this computer. Exit code 0: ready, 1: you can fix it, 2: ask someone."""
-    from sandbox import host, output
+    from sandbox import catalogue, host, output, resources
 
     if fix and "DOCKER_HOST" not in os.environ:
         host.install_engine(output.talk, data_root)
-    rows = _checks()
+    rows = _checks(catalogue.read(resources.compose_folder(), resources.configs_folder()))
     if as_json:
         output.data([dict(zip(("name", "status", "found", "fix"), row, strict=True)) for row in rows])
     else:
@@ -34,7 +38,7 @@ def doctor(ctx: click.Context, fix: bool, data_root: str, as_json: bool) -> None
     ctx.exit(max(WORST[row[1]] for row in rows))
 
 
-def _checks() -> list[tuple[str, str, str, str]]:
+def _checks(catalogue: Catalogue) -> list[tuple[str, str, str, str]]:
     import platform
 
     from sandbox import __version__, host
@@ -95,7 +99,10 @@ def _checks() -> list[tuple[str, str, str, str]]:
             "" if status == "ok" else "free some space; `docker system df`",
         )
     )
-    taken = [port for port in (8000, 8404, 9090, 9093, 4566, 8089) if not host.port_is_free(port)]
+    published = {
+        port.default for service in catalogue.services.values() for c in service.containers for port in c.ports
+    }
+    taken = [port for port in sorted(published) if not host.port_is_free(port)]
     rows.append(
         (
             "ports",

@@ -28,7 +28,9 @@ def up(call: Call, /, as_json: bool, **flags: Any) -> None:
             progress(Event("done", report.project, "ready"))
     if not as_json:
         output.report(report)
-        print('next: `sandbox open gateway`, `eval "$(sandbox env)"`, `sandbox logs -f`, `sandbox down`')
+        first = next((service.name for service in report.services if service.url), "")
+        opening = [f"`sandbox open {first}`"] if first else []
+        print("next: " + ", ".join([*opening, '`eval "$(sandbox env)"`', "`sandbox logs -f`", "`sandbox down`"]))
 
 
 @click.command()
