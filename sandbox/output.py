@@ -65,9 +65,8 @@ class Progress:
     def __call__(self, event: Event) -> None:
         """Takes an event, from any thread."""
         if self.as_json:
-            print(
-                json.dumps({key: value for key, value in asdict(event).items() if value not in ("", None)}), flush=True
-            )
+            told = {key: value for key, value in asdict(event).items() if value not in ("", None)}
+            print(json.dumps({k: round(v, 3) if isinstance(v, float) else v for k, v in told.items()}), flush=True)
             return
         seconds = event.seconds if event.seconds is not None else time.monotonic() - self.began
         text = event.text or event.state
@@ -75,7 +74,7 @@ class Progress:
             self._say(f"{'warning: ' if event.kind == 'warning' else ''}{text}")
         elif self.live:
             percent = f" {event.percent:.0f} %" if event.percent is not None else ""
-            self.lines[event.subject] = f"{event.subject:<40.40} {text}{percent}  {seconds:.1f} s"
+            self.lines[event.subject] = f"{seconds:5.1f} s  {text}{percent}"
             self._refresh()
         else:
             line = f"{event.subject}: {text}"
@@ -92,7 +91,9 @@ class Progress:
     def _refresh(self) -> None:
         from rich.text import Text
 
-        self.live.update(Text("\n".join(self.lines.values())), refresh=True)
+        width = max(map(len, self.lines))
+        shown = "\n".join(f"{subject:<{width}}  {line}" for subject, line in self.lines.items())
+        self.live.update(Text(shown, no_wrap=True, overflow="ellipsis"), refresh=True)
 
 
 def report_as_data(report: Report) -> dict[str, Any]:

@@ -46,6 +46,7 @@ class Watched:
 
     said: str = ""
     waiting: str = ""
+    asked: str = ""  # what the content check last waited for
     ready: bool = False
     told: bool = False
     deaths: int = 0
@@ -302,9 +303,9 @@ class Sandbox:
         asked = pool.map(lambda service: _missing(service, all_states, values), healthy)
         for service, waiting in zip(healthy, asked, strict=True):
             seen = watched[service.name]
-            if waiting and waiting != seen.waiting:
+            if waiting and waiting != seen.asked:
                 self.say(Event("service", service.name, "healthy", f"waiting for {waiting}", seconds=seconds))
-            seen.waiting, seen.ready = waiting, not waiting
+            seen.waiting, seen.asked, seen.ready = waiting, waiting, not waiting
             if seen.ready and not seen.told:
                 seen.told = True
                 self.say(Event("service", service.name, "ready", seconds=seconds))
