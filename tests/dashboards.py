@@ -13,7 +13,7 @@ from sandbox.resources import configs_folder
 FILES = sorted(configs_folder().glob("*/dashboards/*.json"))
 # What Grafana makes of a scrape interval of 3 s, and of a variable before anybody chose.
 INTERVAL = re.compile(r"\$__(rate_)?interval\b|\$\{__(rate_)?interval\}")
-VARIABLE = re.compile(r"\$(\w+|\{\w+(:\w+)?\})")
+VARIABLE = re.compile(r"\$([a-z_]\w*|\{\w+(:\w+)?\})")
 # A panel whose description says so may show nothing in a healthy sandbox.
 MAY_BE_EMPTY = re.compile(r"(^|\. )Empty when ")
 
