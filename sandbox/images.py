@@ -130,7 +130,8 @@ def obtain(plans: Sequence[ImagePlan], engine: Engine, mode: str, registry: str,
     if hopeless := [item for item in plans if item.action == "impossible"]:
         raise EngineError(
             "\n".join(f"{item.service}: {item.wanted} cannot be had: {item.reason}" for item in hopeless),
-            f"leave out: --without {','.join(dict.fromkeys(i.service for i in hopeless))}, or --registry a mirror",
+            "--registry a mirror that has it, or leave it out: "
+            f"--without {','.join(dict.fromkeys(item.service for item in hopeless))}",
         )
     done = {item.wanted: item for item in plans}
     to_build = [item for item in plans if item.action == "build"]

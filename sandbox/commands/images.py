@@ -23,12 +23,13 @@ def list_(call: Call, /, as_json: bool, **flags: Any) -> None:
     from sandbox import output
 
     settings, catalogue = call.settings(flags)
-    _, plans = call.sandbox(project=settings.project).choose(settings, catalogue)
+    stack, plans = call.sandbox(project=settings.project).choose(settings, catalogue)
     rows = [(p.service, p.action, p.image, output.megabytes(p.size), p.reason) for p in plans]
     if as_json:
         output.data([dict(zip(("service", "action", "image", "size", "reason"), row, strict=True)) for row in rows])
     else:
         output.table(("SERVICE", "HOW", "IMAGE", "SIZE", "WHY"), rows)
+        click.echo(stack.reason, err=True)
 
 
 @images.command("pull")

@@ -104,7 +104,7 @@ def test_registry_without_the_image_is_an_error_that_names_it(stack: Run, folder
     done = stack("up", "--registry", f"localhost:{port}", project=PROJECT, cwd=folder)
     assert done.returncode == 3
     assert "web: quay.io/example/nothing:1 cannot be had" in done.stderr
-    assert "hint: leave out: --without web" in done.stderr
+    assert "or leave it out: --without web" in done.stderr
 
 
 def test_a_recipe_takes_over_where_the_registry_lacks_the_image(stack: Run, folder: Path, port: int) -> None:

@@ -160,3 +160,21 @@ def test_image_that_cannot_be_had_is_an_error_before_the_start(stack: Run) -> No
     done = stack("up", "prometheus", "--set", "PROMETHEUS_IMAGE=localhost:9/no/image:1", project="sandbox-tests-none")
     assert done.returncode == 3
     assert "localhost:9/no/image:1 cannot be had" in done.stderr
+
+
+def test_service_that_cannot_be_had_is_refused_by_name_and_left_out_by_auto(stack: Run) -> None:
+    nowhere = ("--set", "GRAFANA_IMAGE=localhost:9/no/grafana:1")
+    done = stack("up", "grafana", *nowhere, project="sandbox-tests-none")
+    assert done.returncode == 3
+    assert "grafana: localhost:9/no/grafana:1 cannot be had" in done.stderr
+    assert "--without grafana" in done.stderr
+    assert docker("ps", "-aq", "--filter", "label=sandbox.project=sandbox-tests-none") == ""
+
+    why = "auto chose lite; not full: no image can be had for grafana"
+    listed = stack("images", "list", *nowhere)
+    assert why in listed.stderr
+    assert "grafana" not in listed.stdout
+    done = stack("up", *nowhere)
+    assert done.returncode == 0, done.stderr
+    assert why in done.stderr
+    assert stack("url", "prometheus").returncode == 0
