@@ -28,8 +28,9 @@ def up(call: Call, /, as_json: bool, **flags: Any) -> None:
             progress(Event("done", report.project, "ready"))
     if not as_json:
         output.report(report)
-        first = next((service.name for service in report.services if service.url), "")
-        opening = [f"`sandbox open {first}`"] if first else []
+        pages = [service.name for service in report.services if service.url]
+        pages.sort(key=lambda name: catalogue.services[name].group != "apps")
+        opening = [f"`sandbox open {pages[0]}`"] if pages else []
         print("next: " + ", ".join([*opening, '`eval "$(sandbox env)"`', "`sandbox logs -f`", "`sandbox down`"]))
 
 
