@@ -19,10 +19,7 @@ WORST = {"ok": 0, "warn": 0, "fail": 1, "ask": 2}
 @json_option
 @click.pass_context
 def doctor(ctx: click.Context, fix: bool, data_root: str, as_json: bool) -> None:
-    """Check this computer.
-
-    Exit code 0: ready, 1: you can fix it, 2: ask someone.
-    """
+    """Check this computer. Exit code 0: ready, 1: you can fix it, 2: ask someone."""
     from sandbox import host, output
 
     if fix and "DOCKER_HOST" not in os.environ:
