@@ -1,7 +1,9 @@
 PYTHON ?= python3
 SANDBOX = .venv/bin/sandbox
+APPS = $(patsubst compose/apps/%/tests,%,$(wildcard compose/apps/*/tests))
 
-.PHONY: help up down test lint clean
+.PHONY: help up down test test-apps lint bench clean
+.SECONDARY: # keep the stamps of pattern rules
 
 help: ## Show these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -13,9 +15,19 @@ up: .venv/ok ## Set everything up and start the sandbox (installs Docker on Debi
 down: .venv/ok ## Stop the sandbox; its data stays
 	$(SANDBOX) down
 
-test: .venv/test-ok lint ## Run every check and test against a real Docker engine
+test: .venv/test-ok lint test-apps ## Run every check and test against a real Docker engine
 	$(SANDBOX) doctor --fix
 	.venv/bin/pytest --require-docker
+
+test-apps: $(APPS:%=test-app-%) ## Run the sample applications' own tests, with the packages of their images
+
+# No caches in the application's folder: its files make its image's name.
+test-app-%: .venv/apps/%/ok
+	cd compose/apps/$* && PYTHONDONTWRITEBYTECODE=1 ../../../.venv/apps/$*/bin/python -m pytest -p no:cacheprovider
+
+bench: .venv/test-ok ## Print how fast it is, beside plain Docker Compose (not part of the tests)
+	$(SANDBOX) doctor --fix
+	.venv/bin/python -m tests.benchmarks
 
 lint: .venv/test-ok ## Check style and types
 	.venv/bin/ruff check sandbox tests
@@ -32,4 +44,9 @@ clean: ## Remove the Python environment
 
 .venv/test-ok: .venv/ok
 	.venv/bin/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+.venv/apps/%/ok: compose/apps/%/requirements.txt .venv/ok
+	$(PYTHON) -m venv .venv/apps/$*
+	.venv/apps/$*/bin/pip install --quiet --disable-pip-version-check --requirement $< 'pytest>=9,<10'
 	@touch $@

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from sandbox import __version__
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, did_you_mean
 
 COMMANDS = {
     "up": ("up", "Bring the sandbox up and wait until it is useful."),
@@ -48,6 +48,13 @@ class Root(click.Group):
         command = getattr(import_module(f"sandbox.commands.{COMMANDS[name][0]}"), name.replace("exec", "exec_"))
         assert isinstance(command, click.Command)
         return _with_project(command)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"there is no command {args[0]}{did_you_mean(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -238,8 +238,6 @@ class EngineInfo:
     """What the engine says of itself. Bytes; `root` is its data folder, empty if not on this computer."""
 
     version: str
-    compose: str
-    buildx: str
     memory: int
     cpus: int
     os: str

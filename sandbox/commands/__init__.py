@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 settings_options = (
     click.argument("services", nargs=-1),
-    click.option("--profile", help="Set of services [auto]."),
+    click.option("--profile", metavar="NAME", help="Set of services [auto]."),
     click.option("--without", metavar="NAMES", help="Services to leave out, separated by commas."),
     click.option("--images", metavar="MODE", help="auto, pull, build or offline [auto]."),
     click.option("--registry", metavar="PREFIX", help="Mirror to pull images from."),

@@ -9,7 +9,7 @@ import click
 from sandbox.commands import Call
 
 timeout_option = click.option(
-    "--timeout", type=int, default=180, metavar="SECONDS", help="How long to wait until ready."
+    "--timeout", type=int, default=180, metavar="SECONDS", help="How long to wait until ready [180]."
 )
 
 
@@ -18,7 +18,10 @@ timeout_option = click.option(
 @click.option("--all", "everything", is_flag=True, help="Every sandbox on this computer.")
 @click.pass_obj
 def down(call: Call, volumes: bool, everything: bool) -> None:
-    """Remove exactly what carries the sandbox's labels: containers and networks; data stays unless --volumes."""
+    """Remove containers and networks; data stays unless --volumes.
+
+    Removed is exactly what carries the sandbox's labels, nothing else.
+    """
     from sandbox.engine import ComposeEngine
 
     projects = [call.project_name()]

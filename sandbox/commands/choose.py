@@ -72,7 +72,12 @@ def _shown(value: object) -> str:
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print the completion script: eval "$(sandbox completion bash)"."""
+    """Print the shell completion script.
+
+    \b
+    bash, zsh:  eval "$(sandbox completion bash)"
+    fish:       sandbox completion fish | source
+    """
     from click.shell_completion import get_completion_class
 
     kind = get_completion_class(shell)

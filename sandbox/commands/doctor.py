@@ -49,8 +49,9 @@ def _checks(catalogue: Catalogue) -> list[tuple[str, str, str, str]]:
     rows = [
         ("sandbox", "ok", f"{__version__}, Python {platform.python_version()}, {platform.platform(terse=True)}", "")
     ]
+    engine = ComposeEngine()
     try:
-        info = ComposeEngine().info()
+        info = engine.info()
     except SandboxError as error:
         fixable = host.is_root() or "group" in error.hint
         return [
@@ -76,8 +77,8 @@ def _checks(catalogue: Catalogue) -> list[tuple[str, str, str, str]]:
 
     rows += [
         version("engine", info.version, (25, 0)),
-        version("compose", info.compose, (2, 20)),
-        version("buildx", info.buildx, (0, 12)),
+        version("compose", engine.plugin_version("compose"), (2, 20)),
+        version("buildx", engine.plugin_version("buildx"), (0, 12)),
     ]
     gigabytes = info.memory / 1024**3
     enough = gigabytes >= 2

@@ -19,7 +19,10 @@ def images() -> None:
 @json_option
 @click.pass_obj
 def list_(call: Call, /, as_json: bool, **flags: Any) -> None:
-    """Show per image how it is obtained: present, pull, build or impossible."""
+    """Show how each image is obtained.
+
+    HOW is present, pull, build or impossible; nothing is fetched.
+    """
     from sandbox import output
 
     settings, catalogue = call.settings(flags)
@@ -36,7 +39,10 @@ def list_(call: Call, /, as_json: bool, **flags: Any) -> None:
 @with_settings
 @click.pass_obj
 def pull(call: Call, /, **flags: Any) -> None:
-    """Get every image ready without starting anything; nothing is built that can be pulled."""
+    """Get every image, start nothing.
+
+    Nothing is built that can be pulled.
+    """
     _obtain(call, flags)
 
 
@@ -62,7 +68,10 @@ def _obtain(call: Call, flags: dict[str, Any]) -> None:
 @images.command("prune")
 @click.pass_obj
 def prune(call: Call) -> None:
-    """Remove images that we built and that no recipe of today and no container uses."""
+    """Remove images we built that are out of use.
+
+    Out of use: no recipe of today and no container needs them.
+    """
     from sandbox.engine import ComposeEngine
     from sandbox.images import ROOT_BUILT, built_name, find_recipe
     from sandbox.resources import compose_folder

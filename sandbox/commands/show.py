@@ -29,7 +29,10 @@ class Ago(click.ParamType[float]):
 @json_option
 @click.pass_context
 def status(ctx: click.Context, as_json: bool) -> None:
-    """Show the services: state, memory, address, login. Exit code 0 when all are ready, else 1."""
+    """Show the services: state, memory, address, login.
+
+    Exit code 0 when all are ready, else 1.
+    """
     from sandbox import output
 
     report = ctx.obj.sandbox().status()
@@ -90,7 +93,10 @@ def open(call: Call, service: str, endpoint: str) -> None:
 @json_option
 @click.pass_obj
 def env(call: Call, as_json: bool) -> None:
-    """Print variables for the shell: eval "$(sandbox env)"."""
+    """Print variables for the shell.
+
+    Take them with: eval "$(sandbox env)"
+    """
     from sandbox import output
 
     variables = call.sandbox().environment()
