@@ -48,7 +48,7 @@ class FakeEngine:
 
     def info(self) -> EngineInfo:
         self._alive()
-        return EngineInfo("26.0.0", "2.26.0", "0.13.0", self.memory_total, 2, "Fake", "x86_64", "")
+        return EngineInfo("26.0.0", self.memory_total, 2, "Fake", "x86_64", "")
 
     def image_sizes(self) -> dict[str, int]:
         self._alive()
