@@ -26,6 +26,7 @@ ROOT_PACKAGES = "ca-certificates,python3,python3-pip,python-is-python3"
 ROOT_CHANGES = ("ENV PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore", 'CMD ["bash"]')
 ATTEMPTS = 3
 PULLS, BUILDS = 3, 2
+CACHES = {"__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache"}
 STEP = re.compile(r"^#\d+ \[ *(\d+)/(\d+)\]")
 UNREACHABLE = re.compile("no such host|refused|timeout|timed out|unreachable|server misbehaving", re.IGNORECASE)
 FINAL = re.compile("not found|denied|unauthorized|manifest unknown|no such host", re.IGNORECASE)
@@ -109,7 +110,7 @@ def built_name(recipe: Path) -> str:
     """`sandbox/<name>:<digest of the recipe and of the base it stands on>`."""
     digest = hashlib.sha256()
     for folder in dict.fromkeys((_base(recipe), recipe)):
-        for path in sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
+        for path in sorted(p for p in folder.rglob("*") if p.is_file() and not CACHES.intersection(p.parts)):
             digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
     return f"{OWN}{recipe.name}:{digest.hexdigest()[:12]}"
 
