@@ -164,19 +164,23 @@ def _add_trixie(say: Callable[[str], None]) -> None:
 
 
 def _start_engine(say: Callable[[str], None], data_root: str) -> None:
+    runs: Callable[[], bool] | None = None  # systemd looks after its own
+    said_before = ENGINE_LOG.stat().st_size if ENGINE_LOG.exists() else 0
     if Path("/run/systemd/system").is_dir() and not data_root:
         say("starting the docker service")
         processes.run(["systemctl", "enable", "--now", "docker"], "starting Docker")
     else:
         command = ["dockerd", *(["--data-root", data_root] if data_root else [])]
         say(f"starting {' '.join(command)} in the background (log: {ENGINE_LOG}); it keeps running")
-        processes.start(command, ENGINE_LOG)
+        runs = processes.start(command, ENGINE_LOG)
     for _ in range(300):
         if engine_is_there() and processes.output(["docker", "info"], 10):
             return
+        if runs and not runs():
+            break
         time.sleep(0.2)
-    last = "\n".join(ENGINE_LOG.read_text(errors="replace").splitlines()[-10:]) if ENGINE_LOG.exists() else ""
-    raise EngineError(f"the Docker engine did not start\n{last}")
+    said = ENGINE_LOG.read_bytes()[said_before:].decode(errors="replace") if ENGINE_LOG.exists() else ""
+    raise EngineError("the Docker engine did not start\n" + "\n".join(said.splitlines()[-10:]), f"see {ENGINE_LOG}")
 
 
 def _system() -> tuple[str, str]:

@@ -7,7 +7,7 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from sandbox.errors import SandboxError
@@ -63,8 +63,9 @@ def foreground(command: Sequence[str]) -> int:
         raise SandboxError(f"{command[0]} is not installed") from None
 
 
-def start(command: Sequence[str], log: Path) -> None:
-    """Starts a program that outlives us, its output going to `log`."""
+def start(command: Sequence[str], log: Path) -> Callable[[], bool]:
+    """Starts a program that outlives us, its output going to `log`. The answer tells whether it still runs."""
     commands.debug("%s &", shlex.join(command))
     with log.open("ab") as file:
-        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True)
+    return lambda: process.poll() is None
