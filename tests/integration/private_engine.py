@@ -82,3 +82,10 @@ class PrivateEngine:
             self.process.wait(30)
         self.network.kill()
         self.network.wait()
+        self._unmount()
+
+    def _unmount(self) -> None:
+        """An engine that was killed leaves mounts, which would keep pytest from removing its old folders."""
+        points = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+        for point in reversed([point for point in points if point.startswith(f"{self.folder}/")]):
+            subprocess.run(["umount", "--lazy", point], check=True)
