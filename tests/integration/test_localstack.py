@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -100,7 +101,11 @@ def test_python_function_runs_and_its_failure_is_told(localstack: dict[str, str]
 def test_function_in_another_language_says_what_is_missing(localstack: dict[str, str]) -> None:
     functions = client("lambda", localstack)
     create_function(functions, "nodejs22.x")
-    about = functions.get_function(FunctionName="nodejs22-x")["Configuration"]
+    for _ in range(100):  # it is made in the background, as on AWS
+        about = functions.get_function(FunctionName="nodejs22-x")["Configuration"]
+        if about["State"] != "Pending":
+            break
+        time.sleep(0.1)
     assert about["State"] == "Failed"
     assert "only Python runs here" in about["StateReason"]
 
