@@ -10,6 +10,7 @@ LABEL_PROJECT = "sandbox.project"
 LABEL_SERVICE = "sandbox.service"
 LABEL_FOLDER = "sandbox.folder"
 LABEL_CONFIGS = "sandbox.configs"
+LABEL_OWNER = "sandbox.owner"
 LABEL_RECIPE = "sandbox.recipe"
 
 
