@@ -376,16 +376,16 @@ class ComposeEngine:
     def disconnect(self, id: str) -> None:
         """Takes a container off the sandbox's network."""
         with _explained():
-            self._client.api.disconnect_container_from_network(id, self._network_of(id))
+            self._client.api.disconnect_container_from_network(id, _network(self._client.api.inspect_container(id)))
 
     def connect(self, id: str) -> None:
         """Puts a container back on the sandbox's network, under the names Compose gave it."""
         with _explained():
-            name = self._client.api.inspect_container(id)["Config"]["Labels"].get(COMPOSE_SERVICE, "")
-            self._client.api.connect_container_to_network(id, self._network_of(id), aliases=[name])
-
-    def _network_of(self, id: str) -> str:
-        return f"{self._client.api.inspect_container(id)['Config']['Labels'].get(COMPOSE_PROJECT, '')}_default"
+            found = self._client.api.inspect_container(id)
+            network = _network(found)
+            if network not in found["NetworkSettings"]["Networks"]:
+                name = found["Config"]["Labels"].get(COMPOSE_SERVICE, "")
+                self._client.api.connect_container_to_network(id, network, aliases=[name])
 
     def remove_containers(self, ids: Sequence[str], removed: Callable[[str], None]) -> None:
         """Stops, then removes; side by side, each as patiently as its own stop time says."""
@@ -501,6 +501,11 @@ def _state(item: Mapping[str, Any]) -> ContainerState:
         folder=labels.get(LABEL_FOLDER, ""),
         ports=ports,
     )
+
+
+def _network(container: Mapping[str, Any]) -> str:
+    """The network that Compose gave a container, by what `inspect` says of it."""
+    return f"{container['Config']['Labels'].get(COMPOSE_PROJECT, '')}_default"
 
 
 def _used(stats: Any) -> int:

@@ -28,6 +28,13 @@ def missing(checks: Iterable[Check], url: str, login: tuple[str, str] | None, re
     return ""
 
 
+def ask(check: Check, url: str, login: tuple[str, str] | None) -> str:
+    """Makes one request; what went wrong, in words, empty if nothing did."""
+    with requests.Session() as session:
+        session.trust_env = False
+        return _unmet(session, check, url, login)
+
+
 def _unmet(session: requests.Session, check: Check, url: str, login: tuple[str, str] | None) -> str:
     waiting = check.waiting or f"{check.method} {check.path}"
     try:
