@@ -10,12 +10,16 @@ from sandbox.sandbox import Sandbox, Say
 from sandbox.workspace import Workspace
 
 
-def find(engine: Engine, home: Path) -> dict[str, str]:
-    """Project -> label of the owner that has ended."""
+def owners(engine: Engine, home: Path) -> dict[str, str]:
+    """The sandboxes of test runs: project -> label of the owner."""
     folders = [path.name for path in home.iterdir() if path.is_dir()] if home.is_dir() else []
-    owners = {name: Workspace(home, name).owner for name in folders if not name.startswith(".")}
-    owners |= engine.owners()
-    return {project: label for project, label in sorted(owners.items()) if owner.is_gone(label)}
+    rendered = {name: Workspace(home, name).owner for name in folders if not name.startswith(".")}
+    return {name: label for name, label in {**rendered, **engine.owners()}.items() if label}
+
+
+def find(engine: Engine, home: Path) -> dict[str, str]:
+    """Project -> label of an owner that has ended."""
+    return {project: label for project, label in sorted(owners(engine, home).items()) if owner.is_gone(label)}
 
 
 def remove(engine: Engine, home: Path, say: Say) -> int:

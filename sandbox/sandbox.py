@@ -192,7 +192,7 @@ class Sandbox:
             stack, plans = self.choose(settings, catalogue)
             self._introduce(stack)
             if self._stands(settings, stack, plans):
-                self._wait_again([service.name for service in stack.services], settings.timeout)
+                self._wait_again([service.name for service in stack.services], settings.timeout, content_tells=True)
                 return self.status(ready=True)
             self.check_room(stack, plans, settings)
             if work := images.summary(plans):
@@ -214,7 +214,7 @@ class Sandbox:
         values = self.workspace.previous_values()
         wanted = {c.name: variables.expand(c.image, values) for c in stack.containers.values() if not c.one_shot}
         # The engine names a container's image by its id once the name stands for another image.
-        there = {s.container: s.image for s in self.engine.containers(self.project) if s.settled}
+        there = {s.container: s.image for s in self.engine.containers(self.project) if s.state == "running"}
         return all(there.get(name) == image for name, image in wanted.items())
 
     def _introduce(self, stack: Stack) -> None:
@@ -259,7 +259,7 @@ class Sandbox:
         timeout: int,
         content_tells: bool = False,
     ) -> None:
-        """Until all is useful. Where `content_tells`, right content outweighs a health check that has not passed yet."""
+        """Until all is useful. With `content_tells`, right content outweighs a health check still to pass."""
         began = time.monotonic()
         watched = {service.name: Watched() for service in stack.services}
         started = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -84,6 +84,15 @@ class RunningSandbox:
     def login(self, service: str) -> tuple[str, str] | None:
         """User and password; None where no login is needed."""
         return self._core.login(service)
+
+    def has(self, need: str) -> bool:
+        """Whether a service of that name, or with that capability, is part of it."""
+        return bool(self.meeting([need]))
+
+    def meeting(self, needs: Collection[str]) -> list[str]:
+        """The services with these names or capabilities."""
+        services = self._core.catalogue().services.values()
+        return [s.name for s in services if s.name in needs or s.provides in needs]
 
     def provider(self, capability: str, otherwise: str) -> str:
         """The service that offers a capability here (`aws`: ministack or localstack)."""

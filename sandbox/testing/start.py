@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -17,11 +16,13 @@ from sandbox.catalogue import Catalogue
 from sandbox.engine import ComposeEngine
 from sandbox.errors import SandboxError, UsageError
 from sandbox.model import Event, Settings
+from sandbox.testing.names import name_for
 from sandbox.testing.running import RunningSandbox
 
 TIMEOUT = 180
 PORT_TAKEN = re.compile("port is already allocated|address already in use")
-DEFAULTS = {"aws": "ministack", "ci": "ci", "logs": "logstore"}  # capability -> the light service that has it
+# What a fixture asks for, and the light service that has it; it need not be in the catalogue.
+DEFAULTS = {"aws": "ministack", "ci": "ci", "logs": "logstore", "grafana": "grafana"}
 
 
 class Sandbox:
@@ -48,17 +49,17 @@ class Sandbox:
     def attach(project: str, *services: str, timeout: int = TIMEOUT) -> RunningSandbox:
         """A sandbox that `sandbox up` started. It is left as it is. Raises SandboxError if a service is not there."""
         sandbox = core.Sandbox(project, workspace.home(os.environ), ComposeEngine(), _silent)
-        running = sandbox.status()
-        if not running.services:
+        running = RunningSandbox(sandbox, timeout)
+        if not sandbox.engine.containers(project):
             raise SandboxError(f"there is no sandbox {project} running", f"`sandbox up --project {project}`")
-        present = [state.name for state in running.services]
-        for name in resolve(services, sandbox.catalogue()):
-            if name not in present:
+        for name in services:
+            if not running.has(name):
+                wanted = DEFAULTS.get(name, name)
                 raise UsageError(
-                    f"{name} is not part of the sandbox {project}, which has {', '.join(present)}",
-                    f"`sandbox up --project {project} {' '.join([*present, name])}`",
+                    f"{wanted} is not part of the sandbox {project}, which has {', '.join(running.services)}",
+                    f"`sandbox up --project {project} {' '.join([*running.services, wanted])}`",
                 )
-        return RunningSandbox(sandbox, timeout)
+        return running
 
 
 class Starting:
@@ -142,21 +143,20 @@ class Starting:
             leftovers.remove_one(self._core)
 
 
+def end_owned() -> None:
+    """Takes down every sandbox that belongs to this process: what its workers shared, or left behind."""
+    engine, home, mine = ComposeEngine(), workspace.home(os.environ), owner.label()
+    for project, label in leftovers.owners(engine, home).items():
+        if label == mine:
+            leftovers.remove_one(core.Sandbox(project, home, engine, _silent))
+
+
 def resolve(names: Sequence[str], known: Catalogue) -> list[str]:
-    """Services for names of services or capabilities; a capability is met by what is asked for anyway."""
+    """Services for names of services or of capabilities; a capability is met by what is asked for anyway."""
     asked = [name for name in names if name not in DEFAULTS or name in known.services]
     offered = {known.services[name].provides for name in asked if name in known.services}
     wanted = [DEFAULTS[name] for name in names if name in DEFAULTS and name not in offered]
     return list(dict.fromkeys([*asked, *(name for name in wanted if name in known.services)]))
-
-
-def name_for(folder: Path, keep: bool) -> str:
-    """A project name for the tests in a folder; the same each time if the sandbox is to be kept."""
-    import hashlib
-
-    stem = re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).strip("-")[:16] or "tests"
-    kept = hashlib.sha256(str(folder).encode()).hexdigest()[:6]
-    return f"test-{stem}-{kept if keep else secrets.token_hex(4)}"
 
 
 def _silent(event: Event) -> None:
