@@ -81,8 +81,8 @@ class SandboxCompose:
 class SandboxContainer(SandboxCompose):
     """One service (and what it needs), with the methods that testcontainers' users know.
 
-        with SandboxContainer("ministack") as aws:
-            boto3.client("s3", endpoint_url=aws.get_url())
+    with SandboxContainer("ministack") as aws:
+        boto3.client("s3", endpoint_url=aws.get_url())
     """
 
     def __init__(self, service: str, **options: Any) -> None:
