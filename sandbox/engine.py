@@ -40,6 +40,8 @@ commands = logging.getLogger("sandbox.commands")
 HEALTH = re.compile(r"\((?:health: )?(healthy|unhealthy|starting)\)")
 EXIT_CODE = re.compile(r"(?:Exited|Restarting) \((\d+)\)")
 COMPOSE_PROJECT, COMPOSE_SERVICE = "com.docker.compose.project", "com.docker.compose.service"
+COMPOSE_VOLUME = "com.docker.compose.volume"
+MOUNT = "/snapshot"
 NO_ENGINE = "`sandbox doctor` says what is wrong; `sandbox doctor --fix` can install and start one"
 
 
@@ -105,6 +107,8 @@ class Engine(Protocol):
     def remove_containers(self, ids: Sequence[str], removed: Callable[[str], None]) -> None: ...
     def remove_volumes(self, names: Sequence[str]) -> None: ...
     def remove_networks(self, names: Sequence[str]) -> None: ...
+    def export_volume(self, name: str, image: str, write: Callable[[bytes], object]) -> None: ...
+    def import_volume(self, project: str, volume: str, owner: str, image: str, content: Iterable[bytes]) -> None: ...
 
 
 class ComposeEngine:
@@ -406,6 +410,35 @@ class ComposeEngine:
 
     def remove_networks(self, names: Sequence[str]) -> None:
         self._side_by_side(self._client.api.remove_network, names)
+
+    def export_volume(self, name: str, image: str, write: Callable[[bytes], object]) -> None:
+        """Tells a volume's content as a tar archive. `image` may be any; nothing of it runs."""
+        with _explained(), self._holding(name, image) as id:
+            chunks, _ = self._client.api.get_archive(id, MOUNT)
+            for chunk in chunks:
+                write(chunk)
+
+    def import_volume(self, project: str, volume: str, owner: str, image: str, content: Iterable[bytes]) -> None:
+        """Makes a volume of a sandbox, as Compose would have made it, with the content of such an archive."""
+        labels = {LABEL_PROJECT: project, COMPOSE_PROJECT: project, COMPOSE_VOLUME: volume}
+        if owner:
+            labels[LABEL_OWNER] = owner
+        name = f"{project}_{volume}"
+        with _explained():
+            self._client.api.create_volume(name, labels=labels)
+            with self._holding(name, image) as id:
+                # At the mount's parent, so that the folder's own owner and mode come along.
+                self._client.api.put_archive(id, "/", content)
+
+    @contextmanager
+    def _holding(self, volume: str, image: str) -> Iterator[str]:
+        """The id of a container that holds a volume and is never started."""
+        mounts = self._client.api.create_host_config(binds=[f"{volume}:{MOUNT}"], network_mode="none")
+        id = str(self._client.api.create_container(image, ["true"], host_config=mounts)["Id"])
+        try:
+            yield id
+        finally:
+            self._client.api.remove_container(id, v=False, force=True)
 
     def _side_by_side(self, work: Callable[[str], object], items: Sequence[str]) -> None:
         from concurrent.futures import ThreadPoolExecutor

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -183,7 +184,7 @@ class Sandbox:
 
     def up(self, settings: Settings, catalogue: Catalogue) -> Report:
         """Brings the chosen services up and waits until they are useful. Twice is the same as once."""
-        with self.workspace.locked(lambda: self.say(_notice("another command works on this sandbox: waiting for it"))):
+        with self._alone():
             if foreign := self.engine.foreign(self.project):
                 raise UsageError(
                     f"a Compose project {self.project} exists that is not a sandbox ({', '.join(foreign)})",
@@ -216,6 +217,10 @@ class Sandbox:
         # The engine names a container's image by its id once the name stands for another image.
         there = {s.container: s.image for s in self.engine.containers(self.project) if s.state == "running"}
         return all(there.get(name) == image for name, image in wanted.items())
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """One command at a time changes a sandbox."""
+        return self.workspace.locked(lambda: self.say(_notice("another command works on this sandbox: waiting for it")))
 
     def _introduce(self, stack: Stack) -> None:
         names = ", ".join(service.name for service in stack.services)
@@ -500,6 +505,39 @@ class Sandbox:
         # After a pause the engine's own health check may take its whole interval to notice.
         self._wait_again(list(dict.fromkeys(state.service for state in states)), timeout, content_tells=True)
 
+    @contextmanager
+    def still(self, timeout: int) -> Iterator[list[ContainerState]]:
+        """No service writes inside this block: they are frozen, or stopped where only that writes their state down."""
+        with self._alone():
+            states = self._states([])
+            known = self.catalogue().services
+            present = {state.service for state in states}
+            storing = {name for name, service in known.items() if service.volumes and name in present}
+            stopped = {name for name in storing if known[name].state == "stopped"}
+            try:
+                running = [state for state in states if state.state == "running" and state.service in storing]
+                self.engine.stop([state.id for state in running if state.service in stopped])
+                self.engine.pause([state.id for state in running if state.service not in stopped])
+                yield states
+            finally:
+                if storing:
+                    self.heal(sorted(storing), timeout)
+
+    def replace_data(
+        self, volumes: Sequence[str], secrets: Mapping[str, str], fill: Callable[[str, str], None], timeout: int
+    ) -> None:
+        """The same stack over other data: `fill` makes each of the volumes anew, with the help of an image."""
+        with self._alone():
+            states = self._states([])
+            image = states[0].image
+            self.engine.remove_containers([state.id for state in states], lambda id: None)
+            mine = self.engine.leftovers(self.project)["volumes"]
+            self.engine.remove_volumes([name for v in volumes if (name := f"{self.project}_{v}") in mine])
+            for volume in volumes:
+                fill(volume, image)
+            self.workspace.keep_values(secrets)
+            self._start_and_wait(self._running_stack(), timeout)
+
     def reset(self, services: Sequence[str], timeout: int) -> None:
         """The same stack with fresh data: services forget by their own means where they have such,
         the containers and volumes of the others are made anew.
@@ -520,7 +558,7 @@ class Sandbox:
         return not wrong
 
     def _make_anew(self, services: Sequence[str], timeout: int) -> None:
-        with self.workspace.locked(lambda: self.say(_notice("another command works on this sandbox: waiting for it"))):
+        with self._alone():
             states = self._states(services)
             names = list(dict.fromkeys(state.service for state in states))
             known = self.catalogue().services

@@ -10,7 +10,7 @@ from pathlib import Path
 from sandbox import __version__, yamlfile
 from sandbox.errors import SandboxError, UsageError
 from sandbox.model import LABEL_OWNER, Rendering
-from sandbox.render import parse_env
+from sandbox.render import env, parse_env
 
 MANIFEST = ".sandbox-files"
 LOCK = ".lock"
@@ -94,6 +94,14 @@ class Workspace:
                 self._remove(path)
             if self.folder.is_dir() and not any(self.folder.iterdir()):
                 self.folder.rmdir()
+
+    def keep_values(self, values: Mapping[str, str]) -> None:
+        """Sets variables of `.env` that are there already; the rest of the folder stays as it is."""
+        before = self.previous_values()
+        chosen = {name: text for name, text in values.items() if name in before}
+        if chosen:
+            with _writable(self.folder):
+                self._replace(SECRET_FILE, env({**before, **chosen}).encode())
 
     def write(self, rendering: Rendering) -> bool:
         """Makes the folder hold the rendering, and removes what an earlier one had more. True if anything changed.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import queue
 import subprocess
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -39,6 +39,7 @@ class FakeEngine:
         self.strangers: dict[str, list[str]] = {}
         self.volumes: dict[str, str] = {}
         self.networks: dict[str, str] = {}
+        self.contents: dict[str, bytes] = {}
         self.owned: dict[str, str] = {}
         self.cut_off: set[str] = set()
         self._ids = itertools.count(1)
@@ -269,7 +270,19 @@ class FakeEngine:
     def remove_volumes(self, names: Sequence[str]) -> None:
         for name in names:
             del self.volumes[name]
+            self.contents.pop(name, None)
 
     def remove_networks(self, names: Sequence[str]) -> None:
         for name in names:
             del self.networks[name]
+
+    def export_volume(self, name: str, image: str, write: Callable[[bytes], object]) -> None:
+        self._known_image(image)
+        if name not in self.volumes:
+            raise SandboxError(f"Docker refused: get {name}: no such volume")
+        write(self.contents.get(name, b""))
+
+    def import_volume(self, project: str, volume: str, owner: str, image: str, content: Iterable[bytes]) -> None:
+        self._known_image(image)
+        self.volumes[f"{project}_{volume}"] = project
+        self.contents[f"{project}_{volume}"] = b"".join(content)
