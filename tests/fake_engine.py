@@ -120,7 +120,10 @@ class FakeEngine:
         if owner := common["networks"]["default"]["labels"].get(LABEL_OWNER):
             self.owned[project] = owner
         for state in self.containers(project):
-            if state.container not in wanted:
+            image = (
+                variables.expand(str(wanted[state.container][1]["image"]), values) if state.container in wanted else ""
+            )
+            if image != state.image:
                 del self.states[state.id]
         present = {state.container for state in self.containers(project)}
         for name, (service, spec) in wanted.items():
