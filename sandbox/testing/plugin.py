@@ -61,6 +61,9 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.UsageError(f"sandbox_{name} must be one of {', '.join(choices)}")
     if not _option(config, "timeout").isdecimal():
         raise pytest.UsageError("sandbox_timeout must be seconds")
+    for line in config.getini("sandbox_set"):
+        if "=" not in line:
+            raise pytest.UsageError(f"sandbox_set: write NAME=value, not {line}")
     config.stash[RUN] = Run(config)
 
 
