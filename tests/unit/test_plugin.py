@@ -12,7 +12,7 @@ NEEDS_AWS = "def test_aws(aws): pass\n"
 
 
 def test_importing_it_imports_nothing_heavy() -> None:
-    code = "import sys, pytest; known = set(sys.modules); import sandbox.testing.plugin; print(*set(sys.modules) - known)"
+    code = "import sys, pytest; old = set(sys.modules); import sandbox.testing.plugin; print(*set(sys.modules) - old)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert set(done.stdout.split()) == {"sandbox", "sandbox.testing", "sandbox.testing.plugin"}
 
@@ -99,7 +99,7 @@ def test_what_tests_ask_for_is_known_before_the_first(pytester: pytest.Pytester,
         """
     )
     done = pytester.runpytest_subprocess(*plugin, "--collect-only", "-q", "-k", "not left_out")
-    done.stdout.fnmatch_lines(["ASKED gateway localstack prometheus traffic alertmanager aws"])
+    done.stdout.fnmatch_lines(["ASKED gateway localstack prometheus traffic aws alertmanager"])
 
 
 def test_marker_and_options_are_described(pytester: pytest.Pytester, plugin: list[str]) -> None:
