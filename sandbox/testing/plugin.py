@@ -80,6 +80,7 @@ class Run:
         self.config = config
         self.starting: Starting | None = None
         self.running: RunningSandbox | None = None
+        self.kept = ""
         self.asked: tuple[str, ...] = ()
         # Under xdist the controlling process decides on the name, and owns what the workers start.
         given: dict[str, str] = getattr(config, "workerinput", {})
@@ -124,6 +125,7 @@ class Run:
                 self.owner,
             )
             self.running = self.starting.__enter__()
+            self.kept = self.starting.project if self.starting.keep else ""
         elif not all(self.running.has(need) for need in services):
             self.running = self.starting.up(*services)
         return self.running
@@ -211,7 +213,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     run = config.stash[RUN]
-    if _option(config, "keep") and (project := run.starting.project if run.starting else run.project):
+    if project := run.kept or (_option(config, "keep") and run.project):
         terminalreporter.write_sep("-", "sandbox")
         command = f"sandbox --project {project}"
         terminalreporter.write_line(f"kept: `{command} status`, `{command} down --volumes`")

@@ -47,6 +47,7 @@ class RunningSandbox:
         self._core = sandbox
         self._timeout = timeout
         self._broken: set[str] = set()
+        self._before: tuple[dict[str, str], dict[tuple[str, str], str]] = {}, {}
         self.shared = shared
 
     @property
@@ -66,11 +67,13 @@ class RunningSandbox:
 
     @property
     def env(self) -> dict[str, str]:
-        """What programs outside need: AWS_ENDPOINT_URL, PROMETHEUS_URL and the like."""
-        return self._core.environment()
+        """What programs outside need: AWS_ENDPOINT_URL, PROMETHEUS_URL and the like. A fault changes none."""
+        return dict(self._before[0]) if self._broken else self._core.environment()
 
     def url(self, service: str, endpoint: str = "") -> str:
-        """The address of a service's endpoint (its first, unless named)."""
+        """The address of a service's endpoint (its first, unless named). A fault changes nothing here."""
+        if self._broken and (service, endpoint) in self._before[1]:
+            return self._before[1][service, endpoint]
         return self._core.url(service, endpoint)
 
     def base_url(self, service: str, endpoint: str = "") -> str:
@@ -136,9 +139,18 @@ class RunningSandbox:
                 f"{service} is used by other test processes, too: a fault would fail their tests",
                 "give each worker a sandbox of its own: --sandbox-xdist=worker",
             )
+        if not self._broken:
+            self._before = self._core.environment(), self._addresses()
         self._broken.add(service)
         how([service])
         return Fault(service, self.start)
+
+    def _addresses(self) -> dict[tuple[str, str], str]:
+        """Every (service, endpoint) -> url; a service without an endpoint's name means its first."""
+        services = self._core.catalogue().services.values()
+        names = [(service.name, e.name) for service in services for e in service.endpoints]
+        names += [(service.name, "") for service in services if service.endpoints]
+        return {name: self._core.url(*name) for name in names}
 
     def reset(self, *services: str) -> None:
         """Fresh data for the services (all, unless named), by their own means where they have such."""
