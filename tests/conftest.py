@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["pytester"]
+# Installed, our plugin is there already.
+INSTALLED = bool(entry_points(group="pytest11", name="sandbox"))
+pytest_plugins = ["pytester", *([] if INSTALLED else ["sandbox.testing.plugin"])]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,4 +58,4 @@ def base_image() -> str:
 @pytest.fixture
 def plugin() -> list[str]:
     """Options that load our plugin into a pytest of a test's own, where it is not installed."""
-    return [] if entry_points(group="pytest11", name="sandbox") else ["-p", "sandbox.testing.plugin"]
+    return [] if INSTALLED else ["-p", "sandbox.testing.plugin"]

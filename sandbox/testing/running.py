@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from types import TracebackType
@@ -105,6 +106,18 @@ class RunningSandbox:
     def logs(self, service: str, tail: int | None = None) -> list[str]:
         """The lines a service has printed, oldest first; only the last `tail` of each container if given."""
         return [line.text for line in self._core.logs([service], False, None, tail)]
+
+    def wait_for_log(self, service: str, text: str, timeout: float = 10) -> str:
+        """The first line of a service that holds the text, once there is one. Raises AssertionError if none comes."""
+        deadline = time.monotonic() + timeout
+        while True:
+            lines = self.logs(service)
+            if found := next((line for line in lines if text in line), None):
+                return found
+            if time.monotonic() > deadline:
+                last = "\n".join(lines[-LINES:])
+                raise AssertionError(f"waited {timeout:g} s for {text!r} from {service}; its last lines are:\n{last}")
+            time.sleep(0.2)
 
     def exec(self, service: str, *command: str) -> Executed:
         """Runs a command in a service's container."""
