@@ -18,8 +18,9 @@ NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 PUBLISHED = re.compile(
     r"(?:(?P<address>[0-9.]+):)?(?:\$\{(?P<variable>[A-Z0-9_]+):-(?P<default>\d+)\}|(?P<fixed>\d+)):(?P<container>\d+)(?:/tcp)?"
 )
-KEYS = {"title", "summary", "group", "profiles", "provides", "disk", "endpoints", "env"}
+KEYS = {"title", "summary", "group", "profiles", "provides", "disk", "state", "reset", "endpoints", "env"}
 ENDPOINT_KEYS = {"service", "port", "path", "login", "ready"}
+STATES = ("volumes", "stopped", "lost")
 METHODS = ("get", "put", "post", "delete")
 CHECK_KEYS = {*METHODS, "expect", "contains", "waiting", "show"}
 
@@ -186,6 +187,7 @@ def _parse(file: YamlFile, configs: Path) -> Service | None:
     if file.problems:
         return None
     endpoints = _endpoints(file, name, about.get("endpoints") or {})
+    resets = _checks(file, [about["reset"]], "x-sandbox", "reset") if "reset" in about else ()
     needs = {str(need) for container in compose.values() for need in container.get("depends_on") or ()}
     needs |= {endpoint.service for endpoint in endpoints}
     try:
@@ -201,6 +203,8 @@ def _parse(file: YamlFile, configs: Path) -> Service | None:
         profiles=tuple(about.get("profiles") or ()),
         provides=str(about.get("provides") or ""),
         disk=_size(file, about.get("disk", 0), "x-sandbox", "disk"),
+        state=str(about.get("state", STATES[0])),
+        reset=resets[0] if resets else None,
         endpoints=endpoints,
         env={str(key): str(value) for key, value in (about.get("env") or {}).items()},
         needs=tuple(sorted(need for need in needs if need not in compose)),
@@ -221,6 +225,8 @@ def _about(file: YamlFile) -> dict[str, Any]:
     for key, kind in (("profiles", list), ("endpoints", dict), ("env", dict)):
         if not isinstance(about.get(key) or kind(), kind):
             file.problem(f"{key} must be a {'list' if kind is list else 'mapping'}", "x-sandbox", key)
+    if about.get("state", STATES[0]) not in STATES:
+        file.problem(f"state must be one of {', '.join(STATES)}", "x-sandbox", "state")
     if isinstance(about.get("profiles"), list) and AUTO in about["profiles"]:
         file.problem(f"{AUTO} is no profile: it chooses one", "x-sandbox", "profiles")
     return about

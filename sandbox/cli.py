@@ -25,6 +25,7 @@ COMMANDS = {
     "exec": ("act", "Run a command in a service's container."),
     "restart": ("act", "Restart services and wait until they are useful."),
     "reset": ("act", "Fresh data, same services."),
+    "snapshot": ("snapshot", "Save, restore, list and delete the data of a sandbox."),
     "ls": ("show", "List all sandboxes on this computer."),
     "services": ("choose", "List the services there are."),
     "profiles": ("choose", "List the profiles and what is in them."),

@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import shlex
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from sandbox import processes
 from sandbox.errors import EngineError, SandboxError
-from sandbox.model import LABEL_FOLDER, LABEL_PROJECT, LABEL_RECIPE, LABEL_SERVICE, ContainerState, EngineInfo
+from sandbox.model import (
+    LABEL_FOLDER,
+    LABEL_OWNER,
+    LABEL_PROJECT,
+    LABEL_RECIPE,
+    LABEL_SERVICE,
+    ContainerState,
+    EngineInfo,
+)
 
 if TYPE_CHECKING:
     import docker
@@ -31,6 +40,8 @@ commands = logging.getLogger("sandbox.commands")
 HEALTH = re.compile(r"\((?:health: )?(healthy|unhealthy|starting)\)")
 EXIT_CODE = re.compile(r"(?:Exited|Restarting) \((\d+)\)")
 COMPOSE_PROJECT, COMPOSE_SERVICE = "com.docker.compose.project", "com.docker.compose.service"
+COMPOSE_VOLUME = "com.docker.compose.volume"
+MOUNT = "/snapshot"
 NO_ENGINE = "`sandbox doctor` says what is wrong; `sandbox doctor --fix` can install and start one"
 
 
@@ -80,14 +91,24 @@ class Engine(Protocol):
     def containers(self, project: str | None = None) -> list[ContainerState]: ...
     def foreign(self, project: str) -> list[str]: ...
     def leftovers(self, project: str) -> dict[str, list[str]]: ...
+    def owners(self) -> dict[str, str]: ...
     def events(self, project: str, ready: Callable[[], None]) -> Iterator[EngineEvent]: ...
     def memory(self, ids: Sequence[str]) -> dict[str, int]: ...
     def logs(self, id: str, follow: bool, since: float | None, tail: int | None) -> Iterator[LogLine]: ...
     def execute(self, id: str, command: Sequence[str], tty: bool) -> int: ...
+    def output(self, id: str, command: Sequence[str]) -> tuple[int, str]: ...
     def restart(self, ids: Sequence[str]) -> None: ...
+    def stop(self, ids: Sequence[str]) -> None: ...
+    def start(self, ids: Sequence[str]) -> None: ...
+    def pause(self, ids: Sequence[str]) -> None: ...
+    def unpause(self, ids: Sequence[str]) -> None: ...
+    def disconnect(self, id: str) -> None: ...
+    def connect(self, id: str) -> None: ...
     def remove_containers(self, ids: Sequence[str], removed: Callable[[str], None]) -> None: ...
     def remove_volumes(self, names: Sequence[str]) -> None: ...
     def remove_networks(self, names: Sequence[str]) -> None: ...
+    def export_volume(self, name: str, image: str, write: Callable[[bytes], object]) -> None: ...
+    def import_volume(self, project: str, volume: str, owner: str, image: str, content: Iterable[bytes]) -> None: ...
 
 
 class ComposeEngine:
@@ -272,6 +293,17 @@ class ComposeEngine:
             networks = self._client.api.networks(filters=filters)
         return {"volumes": [v["Name"] for v in volumes], "networks": [n["Name"] for n in networks]}
 
+    def owners(self) -> dict[str, str]:
+        """The sandboxes of test runs, by containers, volumes or networks: project -> the owner's label."""
+        filters = {"label": LABEL_OWNER}
+        with _explained():
+            found = [
+                *self._client.api.containers(all=True, filters=filters),
+                *(self._client.api.volumes(filters=filters).get("Volumes") or []),
+                *self._client.api.networks(filters=filters),
+            ]
+        return {item["Labels"].get(LABEL_PROJECT, ""): item["Labels"][LABEL_OWNER] for item in found}
+
     def events(self, project: str, ready: Callable[[], None]) -> Iterator[EngineEvent]:
         """The sandbox's container events from now on, for ever. Calls `ready` once it listens."""
         filters = {"type": ["container"], "label": [f"{LABEL_PROJECT}={project}"]}
@@ -312,9 +344,51 @@ class ComposeEngine:
         """Runs a command in a container, on our standard streams; its exit code."""
         return processes.foreground(["docker", "exec", "-i", *(["-t"] if tty else []), id, *command])
 
+    def output(self, id: str, command: Sequence[str]) -> tuple[int, str]:
+        """Runs a command in a container; its exit code and what it printed."""
+        with _explained():
+            commands.debug("docker exec %s %s", id[:12], shlex.join(command))
+            run = self._client.api.exec_create(id, list(command))["Id"]
+            printed = self._client.api.exec_start(run).decode(errors="replace")
+            return int(self._client.api.exec_inspect(run)["ExitCode"]), printed
+
     def restart(self, ids: Sequence[str]) -> None:
         with _explained():
             self._whales.container.restart(list(ids))
+
+    def stop(self, ids: Sequence[str]) -> None:
+        """Stops containers, side by side, each as patiently as its own stop time says."""
+        self._side_by_side(self._client.api.stop, ids)
+        # The engine's list lags behind: for a moment it may show a stopped container as running.
+        for _ in range(100):
+            with _explained():
+                if not self._client.api.containers(filters={"id": list(ids), "status": "running"}):
+                    return
+            time.sleep(0.02)
+
+    def start(self, ids: Sequence[str]) -> None:
+        self._side_by_side(self._client.api.start, ids)
+
+    def pause(self, ids: Sequence[str]) -> None:
+        """Freezes containers: they keep their memory and connections, and answer nothing."""
+        self._side_by_side(self._client.api.pause, ids)
+
+    def unpause(self, ids: Sequence[str]) -> None:
+        self._side_by_side(self._client.api.unpause, ids)
+
+    def disconnect(self, id: str) -> None:
+        """Takes a container off the sandbox's network."""
+        with _explained():
+            self._client.api.disconnect_container_from_network(id, _network(self._client.api.inspect_container(id)))
+
+    def connect(self, id: str) -> None:
+        """Puts a container back on the sandbox's network, under the names Compose gave it."""
+        with _explained():
+            found = self._client.api.inspect_container(id)
+            network = _network(found)
+            if network not in found["NetworkSettings"]["Networks"]:
+                name = found["Config"]["Labels"].get(COMPOSE_SERVICE, "")
+                self._client.api.connect_container_to_network(id, network, aliases=[name])
 
     def remove_containers(self, ids: Sequence[str], removed: Callable[[str], None]) -> None:
         """Stops, then removes; side by side, each as patiently as its own stop time says."""
@@ -335,6 +409,35 @@ class ComposeEngine:
 
     def remove_networks(self, names: Sequence[str]) -> None:
         self._side_by_side(self._client.api.remove_network, names)
+
+    def export_volume(self, name: str, image: str, write: Callable[[bytes], object]) -> None:
+        """Tells a volume's content as a tar archive. `image` may be any; nothing of it runs."""
+        with _explained(), self._holding(name, image) as id:
+            chunks, _ = self._client.api.get_archive(id, MOUNT)
+            for chunk in chunks:
+                write(chunk)
+
+    def import_volume(self, project: str, volume: str, owner: str, image: str, content: Iterable[bytes]) -> None:
+        """Makes a volume of a sandbox, as Compose would have made it, with the content of such an archive."""
+        labels = {LABEL_PROJECT: project, COMPOSE_PROJECT: project, COMPOSE_VOLUME: volume}
+        if owner:
+            labels[LABEL_OWNER] = owner
+        name = f"{project}_{volume}"
+        with _explained():
+            self._client.api.create_volume(name, labels=labels)
+            with self._holding(name, image) as id:
+                # At the mount's parent, so that the folder's own owner and mode come along.
+                self._client.api.put_archive(id, "/", content)
+
+    @contextmanager
+    def _holding(self, volume: str, image: str) -> Iterator[str]:
+        """The id of a container that holds a volume and is never started."""
+        mounts = self._client.api.create_host_config(binds=[f"{volume}:{MOUNT}"], network_mode="none")
+        id = str(self._client.api.create_container(image, ["true"], host_config=mounts)["Id"])
+        try:
+            yield id
+        finally:
+            self._client.api.remove_container(id, v=False, force=True)
 
     def _side_by_side(self, work: Callable[[str], object], items: Sequence[str]) -> None:
         from concurrent.futures import ThreadPoolExecutor
@@ -430,6 +533,11 @@ def _state(item: Mapping[str, Any]) -> ContainerState:
         folder=labels.get(LABEL_FOLDER, ""),
         ports=ports,
     )
+
+
+def _network(container: Mapping[str, Any]) -> str:
+    """The network that Compose gave a container, by what `inspect` says of it."""
+    return f"{container['Config']['Labels'].get(COMPOSE_PROJECT, '')}_default"
 
 
 def _used(stats: Any) -> int:

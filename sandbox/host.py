@@ -62,6 +62,16 @@ def free_port(above: int, taken: Collection[int]) -> int:
     return port
 
 
+def any_port(taken: Collection[int]) -> int:
+    """A port that the system says is free; many processes that ask at once get different ones."""
+    while True:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port = int(listener.getsockname()[1])
+        if port not in taken:
+            return port
+
+
 def proxies() -> dict[str, str]:
     """The proxy settings that builds should use."""
     return {name: os.environ[name] for name in PROXIES if os.environ.get(name)}

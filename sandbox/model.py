@@ -10,6 +10,7 @@ LABEL_PROJECT = "sandbox.project"
 LABEL_SERVICE = "sandbox.service"
 LABEL_FOLDER = "sandbox.folder"
 LABEL_CONFIGS = "sandbox.configs"
+LABEL_OWNER = "sandbox.owner"
 LABEL_RECIPE = "sandbox.recipe"
 
 
@@ -87,7 +88,11 @@ class Variable:
 
 @dataclass(frozen=True)
 class Service:
-    """A fragment of the catalogue. `needs` are names of services, from `depends_on` and endpoints."""
+    """A fragment of the catalogue. `needs` are names of services, from `depends_on` and endpoints.
+
+    `reset` is the service's own way to forget everything at once, at its first endpoint. `state` says what a
+    snapshot can keep: `volumes`, `stopped` (its volumes, which it fills when it stops) or `lost` (nothing).
+    """
 
     name: str
     title: str
@@ -96,6 +101,8 @@ class Service:
     profiles: tuple[str, ...]
     provides: str
     disk: int
+    state: str
+    reset: Check | None
     endpoints: tuple[Endpoint, ...]
     env: Mapping[str, str]
     needs: tuple[str, ...]
@@ -129,6 +136,7 @@ class Settings:
     images: str
     registry: str
     strict_ports: bool
+    free_ports: bool
     timeout: int
     include: tuple[Path, ...]
     values: Mapping[str, Value]

@@ -11,6 +11,7 @@ from sandbox import expression
 from sandbox.model import Check
 
 SECONDS = 3.0
+WORK_SECONDS = 60.0
 
 
 def missing(checks: Iterable[Check], url: str, login: tuple[str, str] | None, read_only: bool = False) -> str:
@@ -28,10 +29,19 @@ def missing(checks: Iterable[Check], url: str, login: tuple[str, str] | None, re
     return ""
 
 
-def _unmet(session: requests.Session, check: Check, url: str, login: tuple[str, str] | None) -> str:
+def ask(check: Check, url: str, login: tuple[str, str] | None) -> str:
+    """Makes one request that asks for work; what went wrong, in words, empty if nothing did."""
+    with requests.Session() as session:
+        session.trust_env = False
+        return _unmet(session, check, url, login, WORK_SECONDS)
+
+
+def _unmet(
+    session: requests.Session, check: Check, url: str, login: tuple[str, str] | None, seconds: float = SECONDS
+) -> str:
     waiting = check.waiting or f"{check.method} {check.path}"
     try:
-        answer = session.request(check.method, url + check.path, auth=login, timeout=SECONDS)
+        answer = session.request(check.method, url + check.path, auth=login, timeout=seconds)
     except requests.RequestException:
         return f"{waiting} (no answer yet)"
     if answer.status_code >= 400:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,8 +57,10 @@ class Watched:
 class Sandbox:
     """One sandbox by name: what exists of it is asked of the engine and read from its folder."""
 
-    def __init__(self, project: str, home: Path, engine: Engine, say: Say) -> None:
+    def __init__(self, project: str, home: Path, engine: Engine, say: Say, owner: str = "") -> None:
+        """`owner` is the label of the process that the sandbox must not outlive (see `owner`), if there is one."""
         self.project = project
+        self.owner = owner
         self.engine = engine
         self.say = say
         self.workspace = Workspace(home, project)
@@ -147,7 +150,7 @@ class Sandbox:
         values.update(image_of)
         if ports:
             values.update(self._ports(settings, stack, values, previous))
-        return render(self.project, self.workspace.folder, stack, values)
+        return render(self.project, self.workspace.folder, stack, values, self.owner)
 
     def _ports(
         self, settings: Settings, stack: Stack, values: Mapping[str, str], previous: Mapping[str, str]
@@ -161,6 +164,9 @@ class Sandbox:
                 asked = int(values.get(port.variable, port.default))
                 before = previous.get(port.variable, "")
                 wanted = int(before) if before.isdecimal() and port.variable not in settings.values else asked
+                chosen = port.variable in settings.values or before
+                if settings.free_ports and port.variable and not chosen:
+                    wanted = host.any_port(taken)
                 free = wanted not in taken and (wanted in mine or host.port_is_free(wanted, port.address))
                 if not free and (settings.strict_ports or not port.variable):
                     raise UsageError(
@@ -178,7 +184,7 @@ class Sandbox:
 
     def up(self, settings: Settings, catalogue: Catalogue) -> Report:
         """Brings the chosen services up and waits until they are useful. Twice is the same as once."""
-        with self.workspace.locked(lambda: self.say(_notice("another command works on this sandbox: waiting for it"))):
+        with self._alone():
             if foreign := self.engine.foreign(self.project):
                 raise UsageError(
                     f"a Compose project {self.project} exists that is not a sandbox ({', '.join(foreign)})",
@@ -186,6 +192,9 @@ class Sandbox:
                 )
             stack, plans = self.choose(settings, catalogue)
             self._introduce(stack)
+            if self._stands(settings, stack, plans):
+                self._wait_again([service.name for service in stack.services], settings.timeout, content_tells=True)
+                return self.status(ready=True)
             self.check_room(stack, plans, settings)
             if work := images.summary(plans):
                 self.say(_notice(work))
@@ -195,6 +204,23 @@ class Sandbox:
             self.workspace.write(rendering)
             self._start_and_wait(stack, settings.timeout)
         return self.status(ready=True)
+
+    def _stands(self, settings: Settings, stack: Stack, plans: Sequence[images.ImagePlan]) -> bool:
+        """Whether all of it runs exactly as it would be rendered now, so that nothing need be started."""
+        image_of = {plan.variable: plan.image for plan in plans if plan.variable}
+        if not self.workspace.digest or any(plan.action != "present" for plan in plans):
+            return False
+        if self.rendering(settings, stack, image_of, ports=True).digest != self.workspace.digest:
+            return False
+        values = self.workspace.previous_values()
+        wanted = {c.name: variables.expand(c.image, values) for c in stack.containers.values() if not c.one_shot}
+        # The engine names a container's image by its id once the name stands for another image.
+        there = {s.container: s.image for s in self.engine.containers(self.project) if s.state == "running"}
+        return all(there.get(name) == image for name, image in wanted.items())
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """One command at a time changes a sandbox."""
+        return self.workspace.locked(lambda: self.say(_notice("another command works on this sandbox: waiting for it")))
 
     def _introduce(self, stack: Stack) -> None:
         names = ", ".join(service.name for service in stack.services)
@@ -231,7 +257,14 @@ class Sandbox:
         threading.Thread(target=start, daemon=True).start()
         self._wait(stack, happened, timeout)
 
-    def _wait(self, stack: Stack, happened: queue.Queue[EngineEvent | BaseException | None], timeout: int) -> None:
+    def _wait(
+        self,
+        stack: Stack,
+        happened: queue.Queue[EngineEvent | BaseException | None],
+        timeout: int,
+        content_tells: bool = False,
+    ) -> None:
+        """Until all is useful. With `content_tells`, right content outweighs a health check still to pass."""
         began = time.monotonic()
         watched = {service.name: Watched() for service in stack.services}
         started = False
@@ -252,7 +285,7 @@ class Sandbox:
                     else:
                         self._count(stack, event, watched)
                 states = self._containers_by_service()
-                self._look(stack, states, watched, pool, time.monotonic() - began)
+                self._look(stack, states, watched, pool, time.monotonic() - began, content_tells)
                 if started and all(seen.ready for seen in watched.values()):
                     return
                 crashed = [name for name, seen in watched.items() if seen.deaths >= CRASHES]
@@ -282,6 +315,7 @@ class Sandbox:
         watched: Mapping[str, Watched],
         pool: ThreadPoolExecutor,
         seconds: float,
+        content_tells: bool,
     ) -> None:
         """Tells what changed, and asks the healthy services whether their content is right."""
         healthy = []
@@ -289,6 +323,8 @@ class Sandbox:
             seen, word = watched[service.name], _word(service, states.get(service.name, ()))
             if seen.ready:
                 continue
+            if content_tells and word in ("starting", "unhealthy") and any(e.ready for e in service.endpoints):
+                word = "healthy"
             if word != seen.said:
                 seen.said, seen.since = word, seconds
                 self.say(Event("service", service.name, word, seconds=seconds))
@@ -376,6 +412,17 @@ class Sandbox:
             raise SandboxError(f"{service} is not running", f"`sandbox up {service}`")
         return url + wanted[0].path
 
+    def port(self, service: str, port: int) -> int:
+        """The port on this computer for one of a service's own."""
+        for state in self._states([service]):
+            if port in state.ports:
+                return state.ports[port][1]
+        raise UsageError(f"{service} publishes no port {port}", f"`docker port {self.project}-{service}-1` lists them")
+
+    def login(self, service: str) -> tuple[str, str] | None:
+        """User and password of a service; None where no login is needed."""
+        return _login(self._service(service), self.workspace.previous_values())
+
     def environment(self) -> dict[str, str]:
         """The variables that programs outside need: AWS_ENDPOINT_URL and the like."""
         containers = self.engine.containers(self.project)
@@ -423,15 +470,95 @@ class Sandbox:
             raise SandboxError(f"{service} is {state.state}", f"`sandbox up {service}`")
         return self.engine.execute(state.id, command, tty)
 
+    def capture(self, service: str, command: Sequence[str]) -> tuple[int, str]:
+        """Runs a command in a service's container; its exit code and what it printed."""
+        return self.engine.output(self._states([service])[0].id, command)
+
     def restart(self, services: Sequence[str], timeout: int) -> None:
         """Restarts containers, all or those of the named services, and waits until they are useful again."""
         self.engine.restart([state.id for state in self._states(services)])
         names = list(dict.fromkeys(state.service for state in self._states(services)))
         self._wait_again(names, timeout)
 
+    def stop(self, services: Sequence[str]) -> None:
+        """Stops the services' containers, as when their computer is switched off; data stays."""
+        self.engine.stop([state.id for state in self._states(services) if state.state == "running"])
+
+    def pause(self, services: Sequence[str]) -> None:
+        """Freezes the services: connections stay open and nobody answers."""
+        self.engine.pause([state.id for state in self._states(services) if state.state == "running"])
+
+    def cut_off(self, services: Sequence[str]) -> None:
+        """Takes the services off the sandbox's network; they run on, and nobody reaches them."""
+        for state in self._states(services):
+            self.engine.disconnect(state.id)
+
+    def heal(self, services: Sequence[str], timeout: int) -> None:
+        """Ends what `stop`, `pause` and `cut_off` did, and waits until the services are useful again."""
+        states = self._states(services)
+        self.engine.unpause([state.id for state in states if state.state == "paused"])
+        for state in states:
+            self.engine.connect(state.id)
+        one_shots = {c.name for s in self.catalogue().services.values() for c in s.containers if c.one_shot}
+        stopped = [state.id for state in states if state.state == "exited" and state.container not in one_shots]
+        self.engine.start(stopped)
+        # After a pause the engine's own health check may take its whole interval to notice.
+        self._wait_again(list(dict.fromkeys(state.service for state in states)), timeout, content_tells=True)
+
+    @contextmanager
+    def still(self, timeout: int) -> Iterator[list[ContainerState]]:
+        """No service writes inside this block: they are frozen, or stopped where only that writes their state down."""
+        with self._alone():
+            states = self._states([])
+            known = self.catalogue().services
+            present = {state.service for state in states}
+            storing = {name for name, service in known.items() if service.volumes and name in present}
+            stopped = {name for name in storing if known[name].state == "stopped"}
+            try:
+                running = [state for state in states if state.state == "running" and state.service in storing]
+                self.engine.stop([state.id for state in running if state.service in stopped])
+                self.engine.pause([state.id for state in running if state.service not in stopped])
+                yield states
+            finally:
+                if storing:
+                    self.heal(sorted(storing), timeout)
+
+    def replace_data(
+        self, volumes: Sequence[str], secrets: Mapping[str, str], fill: Callable[[str, str], None], timeout: int
+    ) -> None:
+        """The same stack over other data: `fill` makes each of the volumes anew, with the help of an image."""
+        with self._alone():
+            states = self._states([])
+            image = states[0].image
+            self.engine.remove_containers([state.id for state in states], lambda id: None)
+            mine = self.engine.leftovers(self.project)["volumes"]
+            self.engine.remove_volumes([name for v in volumes if (name := f"{self.project}_{v}") in mine])
+            for volume in volumes:
+                fill(volume, image)
+            self.workspace.keep_values(secrets)
+            self._start_and_wait(self._running_stack(), timeout)
+
     def reset(self, services: Sequence[str], timeout: int) -> None:
-        """The same stack with fresh data: containers and volumes are made anew."""
-        with self.workspace.locked(lambda: self.say(_notice("another command works on this sandbox: waiting for it"))):
+        """The same stack with fresh data: services forget by their own means where they have such,
+        the containers and volumes of the others are made anew.
+        """
+        known = self.catalogue().services
+        names = list(dict.fromkeys(state.service for state in self._states(services)))
+        others = [name for name in names if name not in known or not self._forgets(known[name])]
+        if others:
+            self._make_anew(others, timeout)
+
+    def _forgets(self, service: Service) -> bool:
+        """Whether the service could be told to forget everything, and did."""
+        url = _url(service.endpoints[0] if service.endpoints else None, self.engine.containers(self.project))
+        if not service.reset or not url:
+            return False
+        if wrong := readiness.ask(service.reset, url, None):
+            self.say(_notice(f"{service.name} is made anew, as its own reset failed: {wrong}"))
+        return not wrong
+
+    def _make_anew(self, services: Sequence[str], timeout: int) -> None:
+        with self._alone():
             states = self._states(services)
             names = list(dict.fromkeys(state.service for state in states))
             known = self.catalogue().services
@@ -456,12 +583,12 @@ class Sandbox:
             self.engine.remove_volumes(left["volumes"])
         return len(states)
 
-    def _wait_again(self, names: Sequence[str], timeout: int) -> None:
+    def _wait_again(self, names: Sequence[str], timeout: int, content_tells: bool = False) -> None:
         known = self.catalogue().services
         stack = Stack(tuple(known[name] for name in names if name in known), "", "")
         happened: queue.Queue[EngineEvent | BaseException | None] = queue.Queue()
         happened.put(None)
-        self._wait(stack, happened, timeout)
+        self._wait(stack, happened, timeout, content_tells)
 
     def _running_stack(self) -> Stack:
         return Stack(tuple(self.catalogue().services.values()), "", "")

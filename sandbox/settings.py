@@ -85,6 +85,7 @@ OPTIONS: Mapping[str, Option] = {
     "images": Option("auto", _images, "Where images come from: auto, pull, build or offline."),
     "registry": Option("", _registry, "Prefix of a mirror to pull from instead of the images' own registries."),
     "strict_ports": Option(False, _flag, "Fail when a port is taken instead of moving to a free one."),
+    "free_ports": Option(False, _flag, "Take any free port, so that many sandboxes start at once (test suites do)."),
     "timeout": Option(180, _seconds, "Seconds to wait until everything is ready."),
     "include": Option((), _names, "The user's own Compose fragments, relative to this file."),
 }

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+
+# Installed, our plugin is there already.
+INSTALLED = bool(entry_points(group="pytest11", name="sandbox"))
+pytest_plugins = ["pytester", *([] if INSTALLED else ["sandbox.testing.plugin"])]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -13,7 +18,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if "integration" in item.path.parts:
+        if {"integration", "examples"} & set(item.path.parts):
             item.add_marker(pytest.mark.docker)
 
 
@@ -48,3 +53,9 @@ def base_image() -> str:
     folder = compose_folder() / "images"
     images.build_all([folder / "registry"], ComposeEngine(), "auto", "", lambda event: None)
     return images.built_name(folder / "base")
+
+
+@pytest.fixture
+def plugin() -> list[str]:
+    """Options that load our plugin into a pytest of a test's own, where it is not installed."""
+    return [] if INSTALLED else ["-p", "sandbox.testing.plugin"]

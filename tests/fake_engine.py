@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import queue
 import subprocess
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,7 +15,7 @@ import yaml
 from sandbox import variables
 from sandbox.engine import EngineEvent, LogLine
 from sandbox.errors import EngineError, SandboxError
-from sandbox.model import LABEL_SERVICE, ContainerState, EngineInfo
+from sandbox.model import LABEL_OWNER, LABEL_SERVICE, ContainerState, EngineInfo
 from sandbox.render import parse_env
 
 GIGABYTE = 1024**3
@@ -39,6 +39,9 @@ class FakeEngine:
         self.strangers: dict[str, list[str]] = {}
         self.volumes: dict[str, str] = {}
         self.networks: dict[str, str] = {}
+        self.contents: dict[str, bytes] = {}
+        self.owned: dict[str, str] = {}
+        self.cut_off: set[str] = set()
         self._ids = itertools.count(1)
         self._listeners: list[queue.Queue[EngineEvent]] = []
 
@@ -114,8 +117,13 @@ class FakeEngine:
                 wanted[name] = (common["services"][name]["labels"][LABEL_SERVICE], spec)
             self.volumes |= {f"{project}_{volume}": project for volume in fragment.get("volumes") or {}}
         self.networks[f"{project}_default"] = project
+        if owner := common["networks"]["default"]["labels"].get(LABEL_OWNER):
+            self.owned[project] = owner
         for state in self.containers(project):
-            if state.container not in wanted:
+            image = (
+                variables.expand(str(wanted[state.container][1]["image"]), values) if state.container in wanted else ""
+            )
+            if image != state.image:
                 del self.states[state.id]
         present = {state.container for state in self.containers(project)}
         for name, (service, spec) in wanted.items():
@@ -178,6 +186,11 @@ class FakeEngine:
             "networks": [name for name, owner in self.networks.items() if owner == project],
         }
 
+    def owners(self) -> dict[str, str]:
+        self._alive()
+        present = {*self.volumes.values(), *self.networks.values(), *(state.project for state in self.states.values())}
+        return {project: owner for project, owner in self.owned.items() if project in present}
+
     def events(self, project: str, ready: Callable[[], None]) -> Iterator[EngineEvent]:
         mine: queue.Queue[EngineEvent] = queue.Queue()
         self._listeners.append(mine)
@@ -203,11 +216,53 @@ class FakeEngine:
         self._known(id)
         return subprocess.run(command, check=False).returncode
 
+    def output(self, id: str, command: Sequence[str]) -> tuple[int, str]:
+        self._known(id)
+        done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return done.returncode, done.stdout
+
     def restart(self, ids: Sequence[str]) -> None:
         for id in ids:
             state = self._known(id)
             self._tell(state.container, "die", 143)
             self._start(state)
+
+    def stop(self, ids: Sequence[str]) -> None:
+        for id in ids:
+            state = self._known(id)
+            self.states[id] = replace(state, state="exited", health="", exit_code=143)
+            self._tell(state.container, "die", 143)
+
+    def start(self, ids: Sequence[str]) -> None:
+        for id in ids:
+            state = self._known(id)
+            self._start(replace(state, health="starting" if self.health_checked(state) else ""))
+
+    def health_checked(self, state: ContainerState) -> bool:
+        fragment = yaml.safe_load((Path(state.folder) / "services" / f"{state.service}.yml").read_text())
+        return "healthcheck" in fragment["services"][state.container]
+
+    def pause(self, ids: Sequence[str]) -> None:
+        for id in ids:
+            if self._known(id).state != "running":
+                raise SandboxError(f"Docker refused: container {id} is not running")
+            self.states[id] = replace(self.states[id], state="paused")
+
+    def unpause(self, ids: Sequence[str]) -> None:
+        for id in ids:
+            if self._known(id).state != "paused":
+                raise SandboxError(f"Docker refused: Container {id} is not paused")
+            self.states[id] = replace(self.states[id], state="running")
+
+    def disconnect(self, id: str) -> None:
+        self._known(id)
+        if id in self.cut_off:
+            raise SandboxError(f"Docker refused: container {id} is not connected to the network")
+        self.cut_off.add(id)
+
+    def connect(self, id: str) -> None:
+        self._known(id)
+        self.cut_off.discard(id)
 
     def remove_containers(self, ids: Sequence[str], removed: Callable[[str], None]) -> None:
         self._alive()
@@ -218,7 +273,19 @@ class FakeEngine:
     def remove_volumes(self, names: Sequence[str]) -> None:
         for name in names:
             del self.volumes[name]
+            self.contents.pop(name, None)
 
     def remove_networks(self, names: Sequence[str]) -> None:
         for name in names:
             del self.networks[name]
+
+    def export_volume(self, name: str, image: str, write: Callable[[bytes], object]) -> None:
+        self._known_image(image)
+        if name not in self.volumes:
+            raise SandboxError(f"Docker refused: get {name}: no such volume")
+        write(self.contents.get(name, b""))
+
+    def import_volume(self, project: str, volume: str, owner: str, image: str, content: Iterable[bytes]) -> None:
+        self._known_image(image)
+        self.volumes[f"{project}_{volume}"] = project
+        self.contents[f"{project}_{volume}"] = b"".join(content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import time
+from typing import Any
 
 import click
 
@@ -108,22 +109,31 @@ def env(call: Call, as_json: bool) -> None:
 
 
 @click.command()
+@click.option("--stale", is_flag=True, help="Only those of test runs that have ended without taking them down.")
 @json_option
 @click.pass_obj
-def ls(call: Call, as_json: bool) -> None:
+def ls(call: Call, stale: bool, as_json: bool) -> None:
     """List all sandboxes on this computer."""
-    from sandbox import output
-    from sandbox.engine import ComposeEngine
+    import os
 
-    found: dict[str, dict[str, object]] = {}
-    for state in ComposeEngine().containers():
-        entry = found.setdefault(
-            state.project, {"project": state.project, "containers": 0, "running": 0, "folder": state.folder}
-        )
-        entry["containers"] = int(str(entry["containers"])) + 1
-        entry["running"] = int(str(entry["running"])) + (state.state == "running")
+    from sandbox import leftovers, output
+    from sandbox.engine import ComposeEngine
+    from sandbox.workspace import home
+
+    engine = ComposeEngine()
+    rows = {name: _row(name, True) for name in leftovers.find(engine, home(os.environ))}
+    for state in engine.containers():
+        row = rows.setdefault(state.project, _row(state.project, False))
+        row["containers"] += 1
+        row["running"] += state.state == "running"
+        row["folder"] = state.folder
+    shown = [row for _, row in sorted(rows.items()) if row["stale"] or not stale]
     if as_json:
-        output.data(list(found.values()))
-    else:
-        rows = [(str(e["project"]), f"{e['running']} of {e['containers']}", str(e["folder"])) for e in found.values()]
-        output.table(("SANDBOX", "RUNNING", "FOLDER"), rows)
+        output.data(shown)
+        return
+    table = [(r["project"], f"{r['running']} of {r['containers']}", "yes" * r["stale"], r["folder"]) for r in shown]
+    output.table(("SANDBOX", "RUNNING", "STALE", "FOLDER"), table)
+
+
+def _row(project: str, stale: bool) -> dict[str, Any]:
+    return {"project": project, "containers": 0, "running": 0, "folder": "", "stale": stale}

@@ -13,12 +13,17 @@ PACKAGE = Path(sandbox.__file__).parent
 HOMES = {
     "docker": {"engine"},
     "python_on_whales": {"engine"},
-    "requests": {"readiness"},
+    "requests": {"readiness", "services"},
     "yaml": {"yamlfile"},
     "jmespath": {"expression"},
     "filelock": {"workspace"},
     "subprocess": {"processes"},
     "rich": {"output"},
+    # Only test suites have these, so nothing outside sandbox/testing/ may import them.
+    "pytest": {"plugin"},
+    "boto3": {"services"},
+    "botocore": {"services"},
+    "testcontainers": {"containers"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
