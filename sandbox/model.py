@@ -86,8 +86,29 @@ class Variable:
 
 
 @dataclass(frozen=True)
+class Fault:
+    """Something that can be broken on purpose. `amount` is the usual one, `alert` what then fires."""
+
+    name: str
+    summary: str
+    amount: float
+    unit: str
+    alert: str
+
+
+@dataclass(frozen=True)
+class Faults:
+    """A service's faults, and the command in its containers that knows `list`, `inject NAME AMOUNT`, `clear [NAME]`."""
+
+    command: tuple[str, ...]
+    kinds: tuple[Fault, ...]
+
+
+@dataclass(frozen=True)
 class Service:
-    """A fragment of the catalogue. `needs` are names of services, from `depends_on` and endpoints."""
+    """A fragment of the catalogue. `needs` are names of services, from `depends_on` and endpoints;
+    `needs_capabilities` are met by any service that provides them.
+    """
 
     name: str
     title: str
@@ -99,6 +120,8 @@ class Service:
     endpoints: tuple[Endpoint, ...]
     env: Mapping[str, str]
     needs: tuple[str, ...]
+    needs_capabilities: tuple[str, ...]
+    faults: Faults | None
     containers: tuple[Container, ...]
     variables: Mapping[str, Variable]
     fragment: Path

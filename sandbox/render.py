@@ -11,7 +11,7 @@ from typing import Any
 from sandbox import __version__, yamlfile
 from sandbox.model import LABEL_CONFIGS, LABEL_FOLDER, LABEL_PROJECT, LABEL_SERVICE, Rendering, Service, Stack
 
-CONTRIBUTIONS = ("scrape", "rules", "probes", "alertmanagers", "gateway", "dashboards", "logstash")
+CONTRIBUTIONS = ("scrape", "rules", "probes", "alertmanagers", "gateway", "aws", "dashboards", "logstash")
 HEADER = f"# Written by sandbox {__version__} and replaced by the next `sandbox up`: change sandbox.yml instead.\n"
 LOGGING = {"driver": "json-file", "options": {"max-size": "10m", "max-file": "2"}}
 PLAIN_VALUE = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")

@@ -15,11 +15,14 @@ from functools import partial
 from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
-SERVICE = "storefront"
+from shop.logs import about
+from storefront import SERVICE
+
 # Every label value comes from a short list: a scan for /wp-admin or a strange verb adds no time series.
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 UNMATCHED = "unmatched"
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+ORDER_RESULTS = ("accepted", "kept", "rejected", "failed")
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 
@@ -40,7 +43,7 @@ class Telemetry:
         self.duration = histogram("http_request_duration_seconds", "Time to answer.", route)
         self.in_flight = gauge("http_requests_in_flight", "Being answered.", ["service"]).labels(SERVICE)
         self.orders = counter("orders", "Orders, by how they ended.", ["service", "result"])
-        for result in ("accepted", "rejected", "failed"):
+        for result in ORDER_RESULTS:
             self.orders.labels(SERVICE, result)
         info = gauge("app_info", "Always 1; the labels tell.", ["service", "version", "commit"])
         info.labels(SERVICE, version, commit).set(1)
@@ -53,6 +56,7 @@ class Telemetry:
         g.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         trace = TRACEPARENT.match(request.headers.get("traceparent", ""))
         g.trace_id = trace[1] if trace else g.request_id
+        about.set({"trace.id": g.trace_id})
         g.began = time.perf_counter_ns()
         if request.blueprint != "operations":
             self.in_flight.inc()
@@ -84,6 +88,6 @@ class Telemetry:
 
 
 def order_result(status: int) -> str:
-    if status >= 500:
-        return "failed"
-    return "rejected" if status >= 400 else "accepted"
+    if status >= 400:
+        return "failed" if status >= 500 else "rejected"
+    return "kept" if status == 202 else "accepted"

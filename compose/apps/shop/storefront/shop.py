@@ -1,4 +1,4 @@
-"""What the shop sells and what was bought. No web, no metrics."""
+"""What the shop sells and what was bought. No web, no metrics, no AWS."""
 
 from __future__ import annotations
 
@@ -57,36 +57,35 @@ def product(product_id: object) -> Product:
     return found
 
 
-class Orders:
-    """The latest orders of this process, in memory: a restart forgets them and replicas do not share them."""
+def order(data: object) -> Order:
+    """The order of `{"product": id, "quantity": number}`, or what is wrong with it as an ApiError."""
+    if not isinstance(data, dict) or set(data) != {"product", "quantity"}:
+        raise ApiError(422, "invalid_order", 'An order looks like {"product": "bucket", "quantity": 1}.')
+    chosen, quantity = product(data["product"]), data["quantity"]
+    if type(quantity) is not int or not 1 <= quantity <= MAX_QUANTITY:
+        raise ApiError(422, "invalid_quantity", f"quantity is a whole number from 1 to {MAX_QUANTITY}.")
+    return Order(
+        id=secrets.token_hex(6),
+        product=chosen.id,
+        quantity=quantity,
+        total_cents=quantity * chosen.price_cents,
+        currency=chosen.currency,
+        created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+    )
+
+
+class RecentOrders:
+    """The latest orders of this process: what it can tell of them before the worker has stored them."""
 
     def __init__(self) -> None:
         self._orders: OrderedDict[str, Order] = OrderedDict()
         self._lock = Lock()
 
-    def place(self, data: object) -> Order:
-        """Accept `{"product": id, "quantity": number}`, or say what is wrong with it."""
-        if not isinstance(data, dict) or set(data) != {"product", "quantity"}:
-            raise ApiError(422, "invalid_order", 'An order looks like {"product": "bucket", "quantity": 1}.')
-        chosen, quantity = product(data["product"]), data["quantity"]
-        if type(quantity) is not int or not 1 <= quantity <= MAX_QUANTITY:
-            raise ApiError(422, "invalid_quantity", f"quantity is a whole number from 1 to {MAX_QUANTITY}.")
-        order = Order(
-            id=secrets.token_hex(6),
-            product=chosen.id,
-            quantity=quantity,
-            total_cents=quantity * chosen.price_cents,
-            currency=chosen.currency,
-            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        )
+    def add(self, order: Order) -> None:
         with self._lock:
             self._orders[order.id] = order
             if len(self._orders) > MAX_ORDERS:
                 self._orders.popitem(last=False)
-        return order
 
-    def find(self, order_id: str) -> Order:
-        order = self._orders.get(order_id)
-        if not order:
-            raise ApiError(404, "unknown_order", "There is no such order.")
-        return order
+    def get(self, order_id: str) -> Order | None:
+        return self._orders.get(order_id)

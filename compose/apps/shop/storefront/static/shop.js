@@ -9,7 +9,7 @@ async function buy(product) {
     body: JSON.stringify({ product, quantity: 1 }),
   });
   const answer = await response.json().catch(() => ({}));
-  if (response.ok) return `Order ${answer.id} is on its way.`;
+  if (response.ok) return answer.status === "kept" ? `Order ${answer.id} is kept and sent soon.` : `Order ${answer.id} is on its way.`;
   const reason = answer.error?.message ?? `The shop answered ${response.status}.`;
   return `${reason} Request ${response.headers.get("X-Request-Id") ?? "unknown"}.`;
 }
