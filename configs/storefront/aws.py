@@ -17,7 +17,7 @@ import yaml
 from botocore.exceptions import ClientError
 from botocore.session import get_session
 
-FOLDER = Path(__file__).parent / "storefront"
+FOLDER = Path(__file__).with_suffix("")
 ENDPOINT = os.environ.get("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
 REGION = os.environ.get("AWS_DEFAULT_REGION", "us-east-1")
 EXISTS = ("Exists", "InUse", "Duplicate", "ResourceConflict")

@@ -7,11 +7,11 @@ import signal
 import threading
 
 from prometheus_client import CollectorRegistry
+from shop import aws, logs, operations
+from shop.faults import Faults
 
 from orders import SERVICE
 from orders.worker import Worker
-from shop import aws, logs, operations
-from shop.faults import Faults
 
 PORT = 8000
 MEASURE_EVERY = 3.0  # seconds

@@ -13,11 +13,11 @@ from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-
-from orders import SERVICE
 from shop import COMMIT, VERSION, aws
 from shop.faults import Faults
 from shop.logs import about
+
+from orders import SERVICE
 
 TEXTS = ("id", "product", "currency", "created_at")
 NUMBERS = ("quantity", "total_cents")

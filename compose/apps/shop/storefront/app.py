@@ -13,11 +13,11 @@ from flask import Blueprint, Flask, Response, g, jsonify, render_template, reque
 from flask.typing import ResponseReturnValue
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from werkzeug.exceptions import HTTPException
-
 from shop import COMMIT, VERSION, aws
 from shop.faults import FILE, Faults
 from shop.logs import about
+from werkzeug.exceptions import HTTPException
+
 from storefront import SERVICE, outbox
 from storefront.errors import ApiError
 from storefront.outbox import Outbox, OutboxFull

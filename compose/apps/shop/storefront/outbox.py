@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge
-
 from shop.aws import AwsError
+
 from storefront import SERVICE
 
 FOLDER = Path(os.environ.get("OUTBOX_FOLDER", "/var/lib/shop/outbox"))

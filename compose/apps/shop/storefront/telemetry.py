@@ -14,8 +14,8 @@ from functools import partial
 
 from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-
 from shop.logs import about
+
 from storefront import SERVICE
 
 # Every label value comes from a short list: a scan for /wp-admin or a strange verb adds no time series.

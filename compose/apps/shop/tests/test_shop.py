@@ -2,19 +2,19 @@ from __future__ import annotations
 
 import pytest
 from flask.testing import FlaskClient
+from storefront.shop import MAX_ORDERS, MAX_QUANTITY, PRODUCTS, RecentOrders, order
 
-from storefront.shop import MAX_ORDERS, MAX_QUANTITY, PRODUCTS, Orders
+from tests.conftest import eventually
 
 
 def test_the_page_shows_every_product_and_needs_no_other_site(client: FlaskClient) -> None:
     page = client.get("/")
     assert page.status_code == 200
-    with client.get("/static/products.svg") as drawings:
-        symbols = drawings.get_data(as_text=True)
     for product in PRODUCTS.values():
         assert product.name in page.text
         assert f'data-product="{product.id}"' in page.text
-        assert f'<symbol id="{product.id}"' in symbols
+        assert f'src="/pictures/{product.id}.svg"' in page.text
+        assert client.get(f"/pictures/{product.id}.svg").status_code == 200
     assert "://" not in page.text
     assert "default-src 'self'" in page.headers["Content-Security-Policy"]
 
@@ -26,6 +26,7 @@ def test_products(client: FlaskClient) -> None:
     assert client.get("/api/products/anvil").status_code == 404
 
 
+@pytest.mark.usefixtures("aws_is_there")
 def test_an_order_can_be_read_back(client: FlaskClient) -> None:
     placed = client.post("/api/orders", json={"product": "flag", "quantity": 3})
     assert placed.status_code == 201
@@ -54,19 +55,25 @@ def test_a_bad_order_is_refused(client: FlaskClient, body: str, status: int, cod
     assert answer.get_json()["error"]["message"]
 
 
+@pytest.mark.usefixtures("aws_is_there")
+def test_an_unknown_order_is_told(client: FlaskClient) -> None:
+    assert client.get("/api/orders/0").get_json()["error"]["code"] == "unknown_order"
+    eventually(lambda: client.get("/api/orders/0/receipt").get_json()["error"]["code"] == "no_receipt")
+
+
 def test_other_errors_have_the_same_shape(client: FlaskClient) -> None:
     form = client.post("/api/orders", data="product=flag")
     assert form.get_json()["error"]["code"] == "unsupported_media_type"
     assert client.get("/nowhere").get_json()["error"]["code"] == "not_found"
-    assert client.get("/api/orders/0").get_json()["error"]["code"] == "unknown_order"
     wrong = client.put("/api/products")
     assert (wrong.status_code, wrong.get_json()["error"]["code"]) == (405, "method_not_allowed")
     assert "GET" in wrong.headers["Allow"]
 
 
 def test_only_the_latest_orders_are_kept() -> None:
-    orders = Orders()
-    placed = [orders.place({"product": "flag", "quantity": 1}).id for _ in range(MAX_ORDERS + 1)]
-    assert orders.find(placed[-1]).id == placed[-1]
-    with pytest.raises(Exception, match="no such order"):
-        orders.find(placed[0])
+    orders = RecentOrders()
+    placed = [order({"product": "flag", "quantity": 1}) for _ in range(MAX_ORDERS + 1)]
+    for one in placed:
+        orders.add(one)
+    assert orders.get(placed[-1].id) == placed[-1]
+    assert orders.get(placed[0].id) is None
