@@ -28,6 +28,8 @@ from sandbox.model import (
     Stack,
 )
 from sandbox.render import render
+from sandbox.resources import configs_folder
+from sandbox.terraform import Terraform
 from sandbox.workspace import Workspace
 
 PREFERRED = ("full", "lite")
@@ -387,6 +389,10 @@ class Sandbox:
                     text = text.replace(f"{{{endpoint}}}", url)
                 found[name] = text
         return found
+
+    def terraform(self) -> Terraform:
+        """Terraform on the shop's configuration, against this sandbox's AWS."""
+        return Terraform(self.workspace.folder, configs_folder() / "terraform", self.environment())
 
     def logs(self, services: Sequence[str], follow: bool, since: float | None, tail: int | None) -> Iterator[LogLine]:
         """Lines of the services' containers. Without `follow` in the order of time; with it as they come."""

@@ -47,9 +47,11 @@ def make_queues(queues: dict[str, Any]) -> dict[str, str]:
         return str(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"])
 
     for name, about in queues.items():
-        dead = make(f"{name}-dead", {})
-        redrive = json.dumps({"deadLetterTargetArn": dead, "maxReceiveCount": about["tries"]})
-        arns[name] = make(name, {"VisibilityTimeout": str(about["visibility"]), "RedrivePolicy": redrive})
+        largest = {"MaximumMessageSize": str(about["largest"])}
+        dead = make(f"{name}-dead", largest)
+        redrive = as_json({"deadLetterTargetArn": dead, "maxReceiveCount": about["tries"]})
+        own = {"VisibilityTimeout": str(about["visibility"]), "RedrivePolicy": redrive}
+        arns[name] = make(name, {**largest, **own})
     return arns
 
 
@@ -80,7 +82,12 @@ def make_roles(roles: dict[str, Any]) -> dict[str, str]:
 
 
 def document(statements: list[dict[str, Any]]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+    return as_json({"Version": "2012-10-17", "Statement": statements})
+
+
+def as_json(data: dict[str, Any]) -> str:
+    """As Terraform's jsonencode writes it: no needless space."""
+    return json.dumps(data, separators=(",", ":"))
 
 
 def make_functions(functions: dict[str, Any], roles: dict[str, str], queues: dict[str, str]) -> None:

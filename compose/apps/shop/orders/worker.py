@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -136,7 +137,7 @@ class Worker:
         aws.ask("sqs", "send_message", QueueUrl=aws.queue_url(aws.RECEIPTS_QUEUE), MessageBody=text)
 
     def _retry_soon(self, message: dict[str, Any]) -> None:
-        try:
+        with suppress(aws.AwsError):  # then it comes back when its visibility timeout ends
             aws.ask(
                 "sqs",
                 "change_message_visibility",
@@ -144,8 +145,6 @@ class Worker:
                 ReceiptHandle=message["ReceiptHandle"],
                 VisibilityTimeout=RETRY_AFTER,
             )
-        except aws.AwsError:
-            pass  # then it comes back when its visibility timeout ends
 
     def measure_queues(self) -> None:
         """Asks how many messages wait in each queue. What cannot be known is not a number."""

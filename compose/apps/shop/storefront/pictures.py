@@ -41,21 +41,17 @@ class Pictures:
         threading.Thread(target=self._publish, daemon=True).start()
 
     def _publish(self) -> None:
-        missing = dict(self._drawings)
-        while missing:
+        while True:
             try:
                 listed = aws.ask("s3", "list_objects_v2", Bucket=aws.PICTURES_BUCKET)
                 present = {entry["Key"] for entry in listed.get("Contents", ())}
-                for name in list(missing):
-                    picture = missing.pop(name)
+                for name, picture in self._drawings.items():
                     if f"{name}.svg" not in present:
-                        kind = "image/svg+xml"
-                        aws.ask(
-                            "s3", "put_object", Bucket=aws.PICTURES_BUCKET, Key=f"{name}.svg", Body=picture, ContentType=kind
-                        )
+                        target = {"Bucket": aws.PICTURES_BUCKET, "Key": f"{name}.svg", "ContentType": "image/svg+xml"}
+                        aws.ask("s3", "put_object", Body=picture, **target)
                 log.info("the pictures are in S3")
+                return
             except aws.AwsError:
-                missing = dict(self._drawings)
                 time.sleep(RETRY)
 
     def get(self, product: str) -> tuple[bytes, str]:
