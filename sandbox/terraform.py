@@ -67,7 +67,7 @@ class Terraform:
         finally:
             adopting.unlink()
             (self.folder / PLAN).unlink(missing_ok=True)
-        return len(self._ask("state", "list").split())
+        return len([line for line in self._ask("state", "list").split() if not line.startswith("data.")])
 
     def _prepare(self) -> None:
         if not (self._shop / "resources.yml").exists():

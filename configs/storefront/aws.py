@@ -17,7 +17,8 @@ import yaml
 from botocore.exceptions import ClientError
 from botocore.session import get_session
 
-FOLDER = Path(__file__).with_suffix("")
+# LocalStack runs this text inside itself, where it has no file.
+FOLDER = Path(globals().get("__file__", "/etc/localstack/init/ready.d/storefront.py")).with_suffix("")
 ENDPOINT = os.environ.get("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
 REGION = os.environ.get("AWS_DEFAULT_REGION", "us-east-1")
 EXISTS = ("Exists", "InUse", "Duplicate", "ResourceConflict")

@@ -69,9 +69,9 @@ class Worker:
             messages = self._receive(url)
         except aws.AwsError as error:
             aws.queue_url.cache_clear()
-            if not self.trouble:
+            if str(error) != self.trouble:
+                self.trouble = str(error)
                 log.warning("the queue cannot be read: %s", error)
-            self.trouble = str(error)
             time.sleep(1)
             return
         for message in messages:
