@@ -257,6 +257,15 @@ class ContainerState:
 
 
 @dataclass(frozen=True)
+class FaultState:
+    """A fault of a running service. `amount` 0: it is off."""
+
+    service: str
+    fault: Fault
+    amount: float
+
+
+@dataclass(frozen=True)
 class EngineInfo:
     """What the engine says of itself. Bytes; `root` is its data folder, empty if not on this computer."""
 

@@ -30,7 +30,7 @@ def render(project: str, folder: Path, stack: Stack, values: Mapping[str, str]) 
     common = _common(project, folder, stack, files)
     files["common.yml"] = (HEADER + yamlfile.dump(common)).encode()
     files["compose.yaml"] = _compose(project, stack).encode()
-    files[".env"] = _env(values).encode()
+    files[".env"] = env_file(values).encode()
     return Rendering(files, _digest(files.items()))
 
 
@@ -97,7 +97,8 @@ def _is_under(path: str, mounts: Iterable[str]) -> bool:
     return any(PurePosixPath(path).is_relative_to(PurePosixPath(mount)) for mount in mounts)
 
 
-def _env(values: Mapping[str, str]) -> str:
+def env_file(values: Mapping[str, str]) -> str:
+    """The text of a `.env` with these values."""
     lines = [HEADER, "# Holds passwords: keep it to yourself.\n"]
     for name, text in sorted(values.items()):
         lines.append(f"{name}={text}\n" if PLAIN_VALUE.fullmatch(text) else f"{name}='{text}'\n")

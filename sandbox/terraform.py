@@ -127,7 +127,9 @@ class Terraform:
 
 
 def _differs(change: Any) -> bool:
-    before, after = ({k: v for k, v in (side or {}).items() if k not in OWN} for side in (change["before"], change["after"]))
+    before, after = (
+        {k: v for k, v in (side or {}).items() if k not in OWN} for side in (change["before"], change["after"])
+    )
     return change["actions"] not in (["no-op"], ["read"]) and before != after
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from sandbox import __version__
 from sandbox.errors import SandboxError, UsageError
 from sandbox.model import Rendering
-from sandbox.render import parse_env
+from sandbox.render import env_file, parse_env
 
 MANIFEST = ".sandbox-files"
 LOCK = ".lock"
@@ -64,6 +64,11 @@ class Workspace:
             return parse_env((self.folder / SECRET_FILE).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError):
             return {}
+
+    def set_value(self, name: str, text: str) -> None:
+        """Changes one variable of `.env`; the rest of the folder stays."""
+        with _writable(self.folder):
+            self._replace(SECRET_FILE, env_file({**self.previous_values(), name: text}).encode())
 
     def write(self, rendering: Rendering) -> bool:
         """Makes the folder hold the rendering, and removes what an earlier one had more. True if anything changed.

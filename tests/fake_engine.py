@@ -203,6 +203,11 @@ class FakeEngine:
         self._known(id)
         return subprocess.run(command, check=False).returncode
 
+    def ask(self, id: str, command: Sequence[str]) -> tuple[int, str]:
+        self._known(id)
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        return done.returncode, done.stdout
+
     def restart(self, ids: Sequence[str]) -> None:
         for id in ids:
             state = self._known(id)
