@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
 from functools import cache
@@ -29,6 +30,7 @@ QUICK = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts":
 PAUSE = 2.0
 
 _away: dict[str, float] = {}
+_making = threading.Lock()
 # Run before each call: where the fault "slow-dependency" waits.
 before_each: list[Callable[[], object]] = []
 
@@ -40,9 +42,27 @@ class Away(BotoCoreError):
 
 
 @cache
+def _session() -> boto3.Session:
+    """One for all clients: each would keep a copy of what botocore knows of AWS, 10 MB and more."""
+    return boto3.Session()
+
+
+@cache
+def _client(service: str) -> Any:
+    return _session().client(service, config=QUICK)
+
+
 def client(service: str) -> Any:
-    """The client of one AWS service; clients are safe to share among threads."""
-    return boto3.Session().client(service, config=QUICK)
+    """The client of one AWS service. Clients are safe to share among threads; making them is not."""
+    with _making:
+        return _client(service)
+
+
+def forget() -> None:
+    """Makes clients anew, at the next call, with the environment as it is then."""
+    for known in (_session, _client, queue_url):
+        known.cache_clear()
+    _away.clear()
 
 
 def ask(service: str, operation: str, **arguments: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The side door of a worker: /healthz, /readyz and /metrics on a port that only the sandbox's inside reaches."""
+"""A program's side door, reached from the sandbox's inside only: /healthz, /readyz, /status and /metrics."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 
-def serve(registry: CollectorRegistry, not_ready: Callable[[], str], port: int) -> ThreadingHTTPServer:
-    """Answers on a thread of its own. `not_ready` says why work cannot be done, empty if it can."""
+def serve(
+    registry: CollectorRegistry, not_ready: Callable[[], str], port: int, status: Callable[[], str] = lambda: "{}"
+) -> ThreadingHTTPServer:
+    """Answers on a thread of its own. `not_ready` says why work cannot be done, empty if it can;
+    `status` is the JSON of /status.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -24,6 +28,8 @@ def serve(registry: CollectorRegistry, not_ready: Callable[[], str], port: int) 
                 reason = not_ready()
                 body = {"status": "not ready", "reason": reason} if reason else {"status": "ready"}
                 self.answer(503 if reason else 200, json.dumps(body).encode())
+            elif self.path == "/status":
+                self.answer(200, status().encode())
             elif self.path == "/metrics":
                 self.answer(200, generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4)
             else:

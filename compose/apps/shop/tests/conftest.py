@@ -64,9 +64,7 @@ def aws_is_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def forget_aws() -> None:
-    aws.client.cache_clear()
-    aws.queue_url.cache_clear()
-    aws._away.clear()
+    aws.forget()
     aws.before_each.clear()
 
 
