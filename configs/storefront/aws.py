@@ -110,6 +110,7 @@ def make_functions(functions: dict[str, Any], roles: dict[str, str], queues: dic
             FunctionName=name,
             EventSourceArn=queues[about["queue"]],
             BatchSize=about["batch"],
+            ScalingConfig={"MaximumConcurrency": about["concurrency"]},
             FunctionResponseTypes=["ReportBatchItemFailures"],
         )
 

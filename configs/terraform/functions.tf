@@ -24,4 +24,8 @@ resource "aws_lambda_event_source_mapping" "shop" {
   event_source_arn        = aws_sqs_queue.shop[each.value.queue].arn
   batch_size              = each.value.batch
   function_response_types = ["ReportBatchItemFailures"]
+
+  scaling_config {
+    maximum_concurrency = each.value.concurrency
+  }
 }

@@ -118,14 +118,18 @@ class Agent:
     def _start(self, version: str) -> Running:
         """The version, running and healthy. Raises ReleaseError, with nothing left behind."""
         folder = self._folder(version)
-        door = self._work / f"{version}.sock"
-        door.unlink(missing_ok=True)
-        descriptor = self._listener.fileno()
-        command = [sys.executable, "-m", "gunicorn", f"--bind=fd://{descriptor}", f"--bind=unix:{door}"]
-        process = subprocess.Popen([*command, "storefront.app:create_app()"], cwd=folder, pass_fds=[descriptor])
+        # Its own door, behind which no other version is.
+        path = self._work / f"{version}.sock"
+        path.unlink(missing_ok=True)
+        with socket.socket(socket.AF_UNIX) as door:
+            door.bind(str(path))
+            door.listen()
+            sockets = [self._listener.fileno(), door.fileno()]
+            command = [sys.executable, "-m", "gunicorn", *(f"--bind=fd://{number}" for number in sockets)]
+            process = subprocess.Popen([*command, "storefront.app:create_app()"], cwd=folder, pass_fds=sockets)
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until and process.poll() is None:
-            if healthy(door):
+            if healthy(path):
                 return Running(version, process)
             time.sleep(0.1)
         reason = "does not get healthy" if process.poll() is None else f"ends at once ({process.returncode})"
@@ -150,14 +154,18 @@ class Agent:
             shutil.rmtree(self._work / version, ignore_errors=True)
 
     def weight(self) -> str:
-        """What the gateway's agent check reads: this server's weight, of 100, so that the canary gets its share."""
+        """What the gateway's agent check reads: this server's weight, of 100, so that the canary gets its share.
+
+        The stable ones always keep a little: while the gateway has heard of a change from one side only, somebody
+        must be there for the requests.
+        """
         if self.draining:
             return "drain"
         share = self.wanted.share if self.wanted.canary != store.NONE else 0
         if self.track == "canary":
             ready = self.current is not None and self.current.version == self.wanted.canary
             return f"ready up {share if ready else 0}%"
-        return f"ready up {max(1, round((100 - share) / replicas())) if share < 100 else 0}%"
+        return f"ready up {max(1, round((100 - share) / replicas()))}%"
 
     def status(self) -> dict[str, object]:
         return {
