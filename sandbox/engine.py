@@ -96,7 +96,7 @@ class Engine(Protocol):
     def memory(self, ids: Sequence[str]) -> dict[str, int]: ...
     def logs(self, id: str, follow: bool, since: float | None, tail: int | None) -> Iterator[LogLine]: ...
     def execute(self, id: str, command: Sequence[str], tty: bool) -> int: ...
-    def output(self, id: str, command: Sequence[str]) -> tuple[int, str]: ...
+    def ask(self, id: str, command: Sequence[str]) -> tuple[int, str]: ...
     def restart(self, ids: Sequence[str]) -> None: ...
     def stop(self, ids: Sequence[str]) -> None: ...
     def start(self, ids: Sequence[str]) -> None: ...
@@ -344,13 +344,13 @@ class ComposeEngine:
         """Runs a command in a container, on our standard streams; its exit code."""
         return processes.foreground(["docker", "exec", "-i", *(["-t"] if tty else []), id, *command])
 
-    def output(self, id: str, command: Sequence[str]) -> tuple[int, str]:
-        """Runs a command in a container; its exit code and what it printed."""
+    def ask(self, id: str, command: Sequence[str]) -> tuple[int, str]:
+        """Runs a command in a container, unseen: its exit code and all it printed."""
+        commands.debug("docker exec %s %s", id[:12], shlex.join(command))
         with _explained():
-            commands.debug("docker exec %s %s", id[:12], shlex.join(command))
-            run = self._client.api.exec_create(id, list(command))["Id"]
-            printed = self._client.api.exec_start(run).decode(errors="replace")
-            return int(self._client.api.exec_inspect(run)["ExitCode"]), printed
+            made = self._client.api.exec_create(id, list(command))["Id"]
+            text = self._client.api.exec_start(made)
+            return int(self._client.api.exec_inspect(made)["ExitCode"]), text.decode(errors="replace")
 
     def restart(self, ids: Sequence[str]) -> None:
         with _explained():

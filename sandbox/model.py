@@ -87,8 +87,28 @@ class Variable:
 
 
 @dataclass(frozen=True)
+class Fault:
+    """Something that can be broken on purpose. `amount` is the usual one, `alert` what then fires."""
+
+    name: str
+    summary: str
+    amount: float
+    unit: str
+    alert: str
+
+
+@dataclass(frozen=True)
+class Faults:
+    """A service's faults, and the command in its containers that knows `list`, `inject NAME AMOUNT`, `clear [NAME]`."""
+
+    command: tuple[str, ...]
+    kinds: tuple[Fault, ...]
+
+
+@dataclass(frozen=True)
 class Service:
-    """A fragment of the catalogue. `needs` are names of services, from `depends_on` and endpoints.
+    """A fragment of the catalogue. `needs` are names of services, from `depends_on` and endpoints;
+    `needs_capabilities` are met by any service that provides them.
 
     `reset` is the service's own way to forget everything at once, at its first endpoint. `state` says what a
     snapshot can keep: `volumes`, `stopped` (its volumes, which it fills when it stops) or `lost` (nothing).
@@ -106,6 +126,8 @@ class Service:
     endpoints: tuple[Endpoint, ...]
     env: Mapping[str, str]
     needs: tuple[str, ...]
+    needs_capabilities: tuple[str, ...]
+    faults: Faults | None
     containers: tuple[Container, ...]
     variables: Mapping[str, Variable]
     fragment: Path
@@ -239,6 +261,15 @@ class ContainerState:
     def settled(self) -> bool:
         """Running with nothing more to hope for from its health check."""
         return self.state == "running" and self.health in ("", "healthy")
+
+
+@dataclass(frozen=True)
+class FaultState:
+    """A fault of a running service. `amount` 0: it is off."""
+
+    service: str
+    fault: Fault
+    amount: float
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,19 @@ def have(program: str) -> bool:
     return shutil.which(program) is not None
 
 
-def output(command: Sequence[str], seconds: float = 60) -> str:
+def output(command: Sequence[str], seconds: float = 60, env: Mapping[str, str] | None = None) -> str:
     """Standard output of a command; empty if it is missing, fails or takes longer."""
     commands.debug("%s", shlex.join(command))
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=seconds, check=False)
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=seconds,
+            check=False,
+            env={**os.environ, **(env or {})},
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout if done.returncode == 0 else ""
@@ -54,11 +62,11 @@ def run(command: Sequence[str], what: str, seconds: float = 900, env: Mapping[st
         raise SandboxError(f"{what} failed: {shlex.join(command)} ended with {done.returncode}\n{last}")
 
 
-def foreground(command: Sequence[str]) -> int:
+def foreground(command: Sequence[str], env: Mapping[str, str] | None = None) -> int:
     """Runs a command on our own standard streams; its exit code."""
     commands.debug("%s", shlex.join(command))
     try:
-        return subprocess.run(command, check=False).returncode
+        return subprocess.run(command, check=False, env={**os.environ, **(env or {})}).returncode
     except FileNotFoundError:
         raise SandboxError(f"{command[0]} is not installed") from None
 

@@ -20,7 +20,10 @@ from sandbox.model import (
     Stack,
 )
 
-CONTRIBUTIONS = ("scrape", "rules", "probes", "alertmanagers", "gateway", "dashboards", "datasources", "logstash")
+CONTRIBUTIONS = (
+    *("scrape", "rules", "probes", "alertmanagers", "gateway", "aws"),
+    *("dashboards", "datasources", "logstash"),
+)
 HEADER = f"# Written by sandbox {__version__} and replaced by the next `sandbox up`: change sandbox.yml instead.\n"
 LOGGING = {"driver": "json-file", "options": {"max-size": "10m", "max-file": "2"}}
 PLAIN_VALUE = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")
@@ -40,7 +43,7 @@ def render(project: str, folder: Path, stack: Stack, values: Mapping[str, str], 
     common = _common(project, folder, stack, files, owner)
     files["common.yml"] = (HEADER + yamlfile.dump(common)).encode()
     files["compose.yaml"] = _compose(project, stack).encode()
-    files[".env"] = env(values).encode()
+    files[".env"] = env_file(values).encode()
     return Rendering(files, _digest(files.items()))
 
 
@@ -107,8 +110,8 @@ def _is_under(path: str, mounts: Iterable[str]) -> bool:
     return any(PurePosixPath(path).is_relative_to(PurePosixPath(mount)) for mount in mounts)
 
 
-def env(values: Mapping[str, str]) -> str:
-    """The text of `.env`."""
+def env_file(values: Mapping[str, str]) -> str:
+    """The text of a `.env` with these values."""
     lines = [HEADER, "# Holds passwords: keep it to yourself.\n"]
     for name, text in sorted(values.items()):
         lines.append(f"{name}={text}\n" if PLAIN_VALUE.fullmatch(text) else f"{name}='{text}'\n")

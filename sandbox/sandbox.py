@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import secrets
 import threading
@@ -21,6 +22,8 @@ from sandbox.model import (
     ContainerState,
     Endpoint,
     Event,
+    Faults,
+    FaultState,
     Rendering,
     Report,
     Service,
@@ -29,6 +32,9 @@ from sandbox.model import (
     Stack,
 )
 from sandbox.render import render
+from sandbox.resources import configs_folder
+from sandbox.settings import REPLICAS_SUFFIX
+from sandbox.terraform import Terraform
 from sandbox.workspace import Workspace
 
 PREFERRED = ("full", "lite")
@@ -147,6 +153,8 @@ class Sandbox:
             values[name] = settings.text(variable)
             if variable.secret and not values[name]:
                 values[name] = previous.get(name) or secrets.token_hex(12)
+            if name.endswith(REPLICAS_SUFFIX) and name not in settings.values:  # `sandbox scale` was the last word
+                values[name] = previous.get(name) or values[name]
         values.update(image_of)
         if ports:
             values.update(self._ports(settings, stack, values, previous))
@@ -435,6 +443,10 @@ class Sandbox:
                 found[name] = text
         return found
 
+    def terraform(self) -> Terraform:
+        """Terraform on the shop's configuration, against this sandbox's AWS."""
+        return Terraform(self.workspace.folder, configs_folder() / "terraform", self.environment())
+
     def logs(self, services: Sequence[str], follow: bool, since: float | None, tail: int | None) -> Iterator[LogLine]:
         """Lines of the services' containers. Without `follow` in the order of time; with it as they come."""
         states = self._states(services)
@@ -472,7 +484,77 @@ class Sandbox:
 
     def capture(self, service: str, command: Sequence[str]) -> tuple[int, str]:
         """Runs a command in a service's container; its exit code and what it printed."""
-        return self.engine.output(self._states([service])[0].id, command)
+        return self.engine.ask(self._states([service])[0].id, command)
+
+    def ask(self, service: str, command: Sequence[str], container: str = "") -> list[str]:
+        """What a command prints in each running container of a service (or in one of its containers alone).
+
+        Raises SandboxError, with the command's own words, if it fails.
+        """
+        running = [s for s in self._states([service]) if s.state == "running" and container in ("", s.container)]
+        if not running:
+            raise SandboxError(f"{container or service} is not running", f"`sandbox up {service}`")
+        answers = []
+        for state in running:
+            code, text = self.engine.ask(state.id, command)
+            if code:
+                raise SandboxError(f"{state.name}: {text.strip() or f'{command[0]} ended with {code}'}")
+            answers.append(text)
+        return answers
+
+    def faults(self) -> list[FaultState]:
+        """The faults that this sandbox's services offer, and which are on."""
+        found = []
+        for service in self._breakable():
+            answers = [json.loads(text) for text in self.ask(service.name, [*_faults(service).command, "list"])]
+            for fault in _faults(service).kinds:
+                amount = max(float(answer.get(fault.name, 0)) for answer in answers)
+                found.append(FaultState(service.name, fault, amount))
+        return found
+
+    def inject(self, name: str, service: str, amount: float | None, container: str = "") -> FaultState:
+        """Switches a fault on. Raises UsageError if there is none, or if more than one service knows it."""
+        known = [(s, f) for s in self._breakable() for f in _faults(s).kinds if service in ("", s.name)]
+        able = [(s, f) for s, f in known if f.name == name]
+        if not able:
+            near = did_you_mean(name, [fault.name for _, fault in known])
+            raise UsageError(f"there is no fault {name}{near}", "`sandbox fault list` shows them")
+        if len(able) > 1:
+            names = ", ".join(s.name for s, _ in able)
+            raise UsageError(f"more than one service knows {name}: {names}", f"sandbox fault inject {name} SERVICE")
+        target, fault = able[0]
+        amount = fault.amount if amount is None else amount
+        self.ask(target.name, [*_faults(target).command, "inject", name, f"{amount:g}"], container)
+        return FaultState(target.name, fault, amount)
+
+    def clear(self, name: str = "", service: str = "") -> None:
+        """Switches faults off: all, or those of this name or service."""
+        for target in self._breakable():
+            knows = name in ("", *(fault.name for fault in _faults(target).kinds))
+            if knows and service in ("", target.name):
+                self.ask(target.name, [*_faults(target).command, "clear", *([name] if name else [])])
+
+    def _breakable(self) -> list[Service]:
+        here = {state.service for state in self.engine.containers(self.project) if state.state == "running"}
+        services = [s for s in self.catalogue().services.values() if s.faults and s.name in here]
+        if not services:
+            raise SandboxError("no service of this sandbox has faults", "`sandbox up storefront`")
+        return services
+
+    def scale(self, service: str, count: int, timeout: int) -> None:
+        """Runs a service on this many containers, from now on, and waits until they are useful."""
+        known = self._service(service)
+        variable = service.upper().replace("-", "_") + REPLICAS_SUFFIX
+        if variable not in known.variables:
+            able = [
+                s.name
+                for s in self.catalogue().services.values()
+                if any(n.endswith(REPLICAS_SUFFIX) for n in s.variables)
+            ]
+            raise UsageError(f"{service} cannot be scaled", f"these can: {', '.join(able) or 'none'}")
+        with self.workspace.locked(lambda: self.say(_notice("another command works on this sandbox: waiting for it"))):
+            self.workspace.keep_values({variable: str(count)})
+            self._start_and_wait(self._running_stack(), timeout)
 
     def restart(self, services: Sequence[str], timeout: int) -> None:
         """Restarts containers, all or those of the named services, and waits until they are useful again."""
@@ -547,6 +629,7 @@ class Sandbox:
         others = [name for name in names if name not in known or not self._forgets(known[name])]
         if others:
             self._make_anew(others, timeout)
+        self._wait_again(names, timeout)
 
     def _forgets(self, service: Service) -> bool:
         """Whether the service could be told to forget everything, and did."""
@@ -614,6 +697,11 @@ class Sandbox:
         if not states:
             raise SandboxError(f"there is no sandbox {self.project} running", "`sandbox up`, or `sandbox ls`")
         return [state for state in states if not services or state.service in services]
+
+
+def _faults(service: Service) -> Faults:
+    assert service.faults
+    return service.faults
 
 
 def _notice(text: str) -> Event:

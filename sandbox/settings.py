@@ -17,7 +17,8 @@ FILE = "sandbox.yml"
 PREFIX = "SANDBOX_"
 NOT_SETTINGS = ("SANDBOX_HOME", "SANDBOX_FILE")
 PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
-SIZE_SUFFIX, PORT_SUFFIX = "_MEMORY", "_PORT"
+SIZE_SUFFIX, PORT_SUFFIX, REPLICAS_SUFFIX = "_MEMORY", "_PORT", "_REPLICAS"
+MOST_REPLICAS = 10  # as many servers as the gateway has room for
 
 
 def _text(value: Any) -> str:
@@ -221,6 +222,8 @@ def _check_values(values: Mapping[str, Value], catalogue: Catalogue, problems: l
             problems.append(f"{value.origin}: unknown setting {name}{did_you_mean(name, catalogue.variables)}")
         elif name.endswith(PORT_SUFFIX) and not (text.isdecimal() and 1 <= int(text) <= 65535):
             problems.append(f"{value.origin}: {name} must be a port, 1 to 65535, not {text!r}")
+        elif name.endswith(REPLICAS_SUFFIX) and not (text.isdecimal() and 1 <= int(text) <= MOST_REPLICAS):
+            problems.append(f"{value.origin}: {name} must be a number from 1 to {MOST_REPLICAS}, not {text!r}")
         elif name.endswith(SIZE_SUFFIX):
             try:
                 variables.size(text)

@@ -10,7 +10,7 @@ from pathlib import Path
 from sandbox import __version__, yamlfile
 from sandbox.errors import SandboxError, UsageError
 from sandbox.model import LABEL_OWNER, Rendering
-from sandbox.render import env, parse_env
+from sandbox.render import env_file, parse_env
 
 MANIFEST = ".sandbox-files"
 LOCK = ".lock"
@@ -101,7 +101,7 @@ class Workspace:
         chosen = {name: text for name, text in values.items() if name in before}
         if chosen:
             with _writable(self.folder):
-                self._replace(SECRET_FILE, env({**before, **chosen}).encode())
+                self._replace(SECRET_FILE, env_file({**before, **chosen}).encode())
 
     def write(self, rendering: Rendering) -> bool:
         """Makes the folder hold the rendering, and removes what an earlier one had more. True if anything changed.

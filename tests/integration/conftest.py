@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-PROJECT = "sandbox-tests"
+# Two checkouts that test on one engine need two names.
+PROJECT = os.environ.get("SANDBOX_TESTS_PROJECT", "sandbox-tests")
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,7 @@
-"""`POST /_localstack/sandbox/reset`: every service forgets everything. LocalStack has the parts, not the address."""
+"""`POST /_localstack/sandbox/reset`: every service forgets everything, then the ready scripts run again.
+
+LocalStack has the parts, not the address.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import Any
 
 from localstack.http import Request
 from localstack.runtime import hooks
+from localstack.runtime.init import Stage, init_script_manager
 from localstack.services.internal import get_internal_apis
 from localstack.services.plugins import SERVICE_PLUGINS
 from localstack.state import AssetDirectory, StateVisitor
@@ -34,6 +38,9 @@ class ResetResource:
             service.lifecycle_hook.on_before_state_reset()
             service.accept_state_visitor(Forget())
             service.lifecycle_hook.on_after_state_reset()
+        scripts = init_script_manager()
+        scripts.stage_completed[Stage.READY] = False
+        scripts.run_stage(Stage.READY)
         return {"reset": sorted(names)}
 
 
