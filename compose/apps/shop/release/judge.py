@@ -118,8 +118,10 @@ def watch(limits: Limits, read: Callable[[], Mapping[str, Counts]]) -> Iterator[
         time.sleep(EVERY)
 
 
-def numbers() -> dict[str, Counts]:
-    """Both tracks' counts now, from Prometheus. Raises NoNumbers."""
+def numbers(version: str) -> dict[str, Counts]:
+    """Both tracks' counts now, from Prometheus. Raises NoNumbers, also while the canary's are another version's."""
+    if not _query(f'app_info{{job="storefront", track="canary", version="{version}"}}'):
+        raise NoNumbers(f"Prometheus has not yet seen the canary run {version}")
     requests = _sums(f"sum by (track) (http_requests_total{JOB})")
     errors = _sums('sum by (track) (http_requests_total{job="storefront", status=~"5.."})')
     memory = _sums(f"max by (track) (process_resident_memory_bytes{JOB})")
