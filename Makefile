@@ -46,7 +46,7 @@ clean: ## Remove the Python environment
 	.venv/bin/pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
 
-.venv/apps/%/ok: compose/apps/%/requirements.txt .venv/ok
+.venv/apps/%/ok: compose/apps/%/requirements-test.txt .venv/ok
 	$(PYTHON) -m venv .venv/apps/$*
-	.venv/apps/$*/bin/pip install --quiet --disable-pip-version-check --requirement $< 'pytest>=9,<10'
+	.venv/apps/$*/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@

@@ -125,16 +125,26 @@ class FakeEngine:
             )
             if image != state.image:
                 del self.states[state.id]
-        present = {state.container for state in self.containers(project)}
         for name, (service, spec) in wanted.items():
-            if name not in present:
-                self._create(project, folder, name, service, spec, values)
+            count = int(variables.expand(str(spec.get("scale", 1)), values))
+            present = [state.id for state in self.containers(project) if state.container == name]
+            for id in present[count:]:
+                del self.states[id]
+            for number in range(len(present), count):
+                self._create(project, folder, name, number + 1, service, spec, values)
         for state in self.containers(project):
             if state.state != "running":
                 self._start(state)
 
     def _create(
-        self, project: str, folder: Path, name: str, service: str, spec: Mapping[str, Any], values: Mapping[str, str]
+        self,
+        project: str,
+        folder: Path,
+        name: str,
+        number: int,
+        service: str,
+        spec: Mapping[str, Any],
+        values: Mapping[str, str],
     ) -> None:
         published = [variables.expand(str(port), values).split(":") for port in spec.get("ports", [])]
         image = variables.expand(str(spec["image"]), values)
@@ -143,7 +153,7 @@ class FakeEngine:
         id = f"{next(self._ids):064d}"
         self.states[id] = ContainerState(
             id=id,
-            name=f"{project}-{name}-1",
+            name=f"{project}-{name}-{number}",
             container=name,
             service=service,
             project=project,

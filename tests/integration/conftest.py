@@ -12,7 +12,7 @@ import pytest
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 # Two checkouts that test on one engine need two names.
-PROJECT = os.environ.get("SANDBOX_TESTS_PROJECT", "sandbox-tests")
+PROJECT = os.environ.get("TESTS_PROJECT", "sandbox-tests")
 
 
 @pytest.fixture(scope="session")

@@ -122,7 +122,8 @@ def test_faults_are_seen_in_alerts_and_cleared_at_once(stack: Run, shop: str) ->
         for name, service in faults:
             done = stack("fault", "inject", name, service)
             assert done.returncode == 0, done.stderr
-        eventually(lambda: firing(stack) >= {*faults.values(), "StorefrontFaults"}, 120)
+        seen: set[str] = set()  # a leak ends at its limit, so its alert may be over when the last one fires
+        eventually(lambda: seen.update(firing(stack)) or seen >= {*faults.values(), "StorefrontFaults"}, 150)
         assert {f["name"] for f in json.loads(stack("fault", "list", "--json").stdout) if f["amount"]} >= {
             name for name, _ in faults
         }
@@ -241,16 +242,24 @@ def test_a_bad_release_is_rolled_back_within_15_seconds(stack: Run, shop: str, v
     eventually(lambda: running_versions(stack) == before, 10)
 
 
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [("echo 'import nothing' >> storefront/app.py", "ends at once"), ("rm -r storefront/templates", "not promoted")],
-    ids=["does not start", "no templates"],
-)
-def test_a_broken_release_is_not_promoted(stack: Run, shop: str, version: str, change: str, told: str) -> None:
-    publish_changed(stack, version, change)
-    with visitors(shop, 2):
+def test_a_release_that_does_not_start_is_refused_at_once(stack: Run, shop: str, version: str) -> None:
+    publish_changed(stack, version, "echo 'import nothing' >> storefront/app.py")
+    with visitors(shop, 2) as answers:
         done = release(stack, "roll", version)
-    assert (done.returncode, told in done.stdout) == (1, True), done.stdout
+    assert (done.returncode, "ends at once" in done.stdout) == (1, True), done.stdout
+    assert set(answers) == {"200", "201"}, answers
+    assert version not in running_versions(stack)
+
+
+def test_one_broken_route_among_many_requests_is_found(stack: Run, shop: str, version: str) -> None:
+    publish_changed(stack, version, "rm -r storefront/templates")
+    stack("traffic", "10")
+    try:
+        with visitors(shop, 2):
+            done = release(stack, "roll", version)
+    finally:
+        stack("traffic", "5")
+    assert (done.returncode, "/ is broken" in done.stdout) == (1, True), done.stdout
     assert version not in running_versions(stack)
 
 

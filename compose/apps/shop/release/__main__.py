@@ -47,12 +47,12 @@ def canary(options: argparse.Namespace) -> int:
 
 
 def verdict(options: argparse.Namespace) -> int:
-    return 0 if judged(limits(options)).word == "good" else 1
+    return 0 if judged(store.wanted().canary, limits(options)).word == "good" else 1
 
 
-def judged(wanted: Limits) -> Verdict:
+def judged(version: str, wanted: Limits) -> Verdict:
     last = Verdict("unknown", "nothing was seen")
-    for last in judge.watch(wanted, judge.numbers):
+    for last in judge.watch(wanted, lambda: judge.numbers(version)):
         say(f"judge: {last.word}: {last.why}")
     return last
 
@@ -85,7 +85,7 @@ def roll(options: argparse.Namespace) -> int:
             else:
                 store.want(share=share)
                 say(f"canary: {options.version} gets {share} % of the requests")
-            found = judged(limits(options))
+            found = judged(options.version, limits(options))
             if found.word != "good":
                 raise ReleaseError(f"{found.word} at {share} %: {found.why}")
         promote(options)

@@ -28,6 +28,7 @@ class Limits:
     memory_above: int = 96 * MEGABYTE  # more memory than the stable version
     requests: int = 30  # the canary's, before it can be called good
     clear_errors: int = 5  # errors after which a bad share is bad luck no more, however few requests there were
+    route_errors: int = 3  # errors of one route, if more than half of its requests fail
     seconds: float = 8.0  # to look at least
     budget: float = 120.0  # seconds after which no verdict is a verdict
 
@@ -40,10 +41,20 @@ class Counts:
     errors: float = 0
     memory: float = 0
     buckets: Mapping[float, float] = field(default_factory=dict)  # upper bound in seconds -> requests at most as slow
+    routes: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # route -> requests and errors
 
     def since(self, before: Counts) -> Counts:
         buckets = {bound: count - before.buckets.get(bound, 0) for bound, count in self.buckets.items()}
-        return Counts(self.requests - before.requests, self.errors - before.errors, self.memory, buckets)
+        routes = {}
+        for route, (requests, errors) in self.routes.items():
+            had = before.routes.get(route, (0, 0))
+            routes[route] = (requests - had[0], errors - had[1])
+        return Counts(self.requests - before.requests, self.errors - before.errors, self.memory, buckets, routes)
+
+    def broken_route(self, errors: int) -> str:
+        """A route that mostly fails, with at least so many errors; it may be too rare to show in the whole."""
+        broken = (route for route, (asked, failed) in self.routes.items() if failed >= errors and failed > asked / 2)
+        return next(broken, "")
 
     @property
     def error_share(self) -> float:
@@ -76,6 +87,10 @@ def decide(canary: Counts, stable: Counts, seconds: float, limits: Limits) -> Ve
     too_many = canary.error_share > max(limits.errors, stable.error_share + limits.errors_above)
     if too_many and (canary.errors >= limits.clear_errors or canary.requests >= limits.requests):
         return Verdict("harm", f"too many errors: {told}")
+    route = canary.broken_route(limits.route_errors)
+    if route and route != stable.broken_route(1):
+        asked, failed = canary.routes[route]
+        return Verdict("harm", f"{route} is broken: {failed:.0f} of {asked:.0f} requests failed; {told}")
     if canary.memory > stable.memory + limits.memory_above:
         return Verdict("harm", f"too much memory: {told}")
     if canary.requests < limits.requests or seconds < limits.seconds:
@@ -118,10 +133,15 @@ def watch(limits: Limits, read: Callable[[], Mapping[str, Counts]]) -> Iterator[
         time.sleep(EVERY)
 
 
-def numbers() -> dict[str, Counts]:
-    """Both tracks' counts now, from Prometheus. Raises NoNumbers."""
-    requests = _sums(f"sum by (track) (http_requests_total{JOB})")
-    errors = _sums('sum by (track) (http_requests_total{job="storefront", status=~"5.."})')
+def numbers(version: str) -> dict[str, Counts]:
+    """Both tracks' counts now, from Prometheus. Raises NoNumbers, also while the canary's are another version's."""
+    if not _query(f'app_info{{job="storefront", track="canary", version="{version}"}}'):
+        raise NoNumbers(f"Prometheus has not yet seen the canary run {version}")
+    routes: dict[str, dict[str, tuple[float, float]]] = {"stable": {}, "canary": {}}
+    for labels, value in _query(f"sum by (track, route, status) (http_requests_total{JOB})"):
+        known = routes.setdefault(labels["track"], {})
+        asked, failed = known.get(labels["route"], (0.0, 0.0))
+        known[labels["route"]] = (asked + value, failed + value * labels["status"].startswith("5"))
     memory = _sums(f"max by (track) (process_resident_memory_bytes{JOB})")
     buckets: dict[str, dict[float, float]] = {}
     for labels, value in _query(f"sum by (track, le) (http_request_duration_seconds_bucket{JOB})"):
@@ -130,7 +150,13 @@ def numbers() -> dict[str, Counts]:
     if missing:
         raise NoNumbers(f"Prometheus knows nothing of {', '.join(missing)}")
     return {
-        track: Counts(requests.get(track, 0), errors.get(track, 0), memory[track], buckets.get(track, {}))
+        track: Counts(
+            sum(asked for asked, _ in routes[track].values()),
+            sum(failed for _, failed in routes[track].values()),
+            memory[track],
+            buckets.get(track, {}),
+            routes[track],
+        )
         for track in ("stable", "canary")
     }
 
