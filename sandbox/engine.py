@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import docker
     import python_on_whales
 
+Closing = Callable[[Callable[[], None]], None]
 commands = logging.getLogger("sandbox.commands")
 HEALTH = re.compile(r"\((?:health: )?(healthy|unhealthy|starting)\)")
 EXIT_CODE = re.compile(r"(?:Exited|Restarting) \((\d+)\)")
@@ -92,7 +93,10 @@ class Engine(Protocol):
     def foreign(self, project: str) -> list[str]: ...
     def leftovers(self, project: str) -> dict[str, list[str]]: ...
     def owners(self) -> dict[str, str]: ...
-    def events(self, project: str, ready: Callable[[], None]) -> Iterator[EngineEvent]: ...
+    def events(
+        self, project: str, ready: Callable[[], None], closing: Closing = lambda close: None
+    ) -> Iterator[EngineEvent]: ...
+    def close(self) -> None: ...
     def memory(self, ids: Sequence[str]) -> dict[str, int]: ...
     def logs(self, id: str, follow: bool, since: float | None, tail: int | None) -> Iterator[LogLine]: ...
     def execute(self, id: str, command: Sequence[str], tty: bool) -> int: ...
@@ -304,17 +308,27 @@ class ComposeEngine:
             ]
         return {item["Labels"].get(LABEL_PROJECT, ""): item["Labels"][LABEL_OWNER] for item in found}
 
-    def events(self, project: str, ready: Callable[[], None]) -> Iterator[EngineEvent]:
-        """The sandbox's container events from now on, for ever. Calls `ready` once it listens."""
+    def events(
+        self, project: str, ready: Callable[[], None], closing: Closing = lambda close: None
+    ) -> Iterator[EngineEvent]:
+        """The sandbox's container events from now on. Calls `ready` once it listens, and gives `closing` the
+        function that ends it, which another thread may call.
+        """
         filters = {"type": ["container"], "label": [f"{LABEL_PROJECT}={project}"]}
         with _explained():
             stream = self._client.api.events(filters=filters, decode=True)
+            closing(stream.close)
             ready()
             for event in stream:
                 attributes = event.get("Actor", {}).get("Attributes", {})
                 yield EngineEvent(
                     attributes.get(COMPOSE_SERVICE, ""), event.get("Action", ""), int(attributes.get("exitCode", 0))
                 )
+
+    def close(self) -> None:
+        """Ends idle connections; the next question opens a new one."""
+        if "_client" in self.__dict__:
+            self._client.close()
 
     def memory(self, ids: Sequence[str]) -> dict[str, int]:
         """Bytes in use by each container, page cache that could be dropped not counted."""

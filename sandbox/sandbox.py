@@ -243,10 +243,11 @@ class Sandbox:
         """Compose starts the containers on one thread, events arrive on another, this one asks and tells."""
         happened: queue.Queue[EngineEvent | BaseException | None] = queue.Queue()
         listening = threading.Event()
+        close: list[Callable[[], None]] = []
 
         def listen() -> None:
             try:
-                for event in self.engine.events(self.project, listening.set):
+                for event in self.engine.events(self.project, listening.set, close.append):
                     happened.put(event)
             except BaseException as error:  # told by the waiting thread
                 happened.put(error)
@@ -263,7 +264,11 @@ class Sandbox:
         threading.Thread(target=listen, daemon=True).start()
         listening.wait(10)
         threading.Thread(target=start, daemon=True).start()
-        self._wait(stack, happened, timeout)
+        try:
+            self._wait(stack, happened, timeout)
+        finally:
+            for end in close:
+                end()
 
     def _wait(
         self,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from sandbox import __version__, yamlfile
+from sandbox import __version__
 from sandbox.errors import SandboxError, UsageError
 from sandbox.model import LABEL_OWNER, Rendering
 from sandbox.render import env_file, parse_env
@@ -16,6 +17,7 @@ MANIFEST = ".sandbox-files"
 LOCK = ".lock"
 SECRET_FILE = ".env"
 COMMON = "common.yml"
+OWNER = re.compile(rf"^ +{re.escape(LABEL_OWNER)}: ['\"]?(.+?)['\"]?$", re.MULTILINE)
 HALF = "half-written"
 
 
@@ -80,9 +82,11 @@ class Workspace:
     @property
     def owner(self) -> str:
         """The label of the process that this sandbox must not outlive, as it was rendered; empty for none."""
-        path = self.folder / COMMON
-        data = yamlfile.read(path).data if path.is_file() else None
-        return str(data["networks"]["default"]["labels"].get(LABEL_OWNER, "")) if isinstance(data, dict) else ""
+        try:
+            match = OWNER.search((self.folder / COMMON).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError):
+            return ""
+        return match[1] if match else ""
 
     def _is_there(self, path: str) -> bool:
         return (self.folder / path).is_file()

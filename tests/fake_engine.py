@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import yaml
 
 from sandbox import variables
-from sandbox.engine import EngineEvent, LogLine
+from sandbox.engine import Closing, EngineEvent, LogLine
 from sandbox.errors import EngineError, SandboxError
 from sandbox.model import LABEL_OWNER, LABEL_SERVICE, ContainerState, EngineInfo
 from sandbox.render import parse_env
@@ -43,7 +43,7 @@ class FakeEngine:
         self.owned: dict[str, str] = {}
         self.cut_off: set[str] = set()
         self._ids = itertools.count(1)
-        self._listeners: list[queue.Queue[EngineEvent]] = []
+        self._listeners: list[queue.Queue[EngineEvent | None]] = []
 
     def _alive(self) -> None:
         if not self.running:
@@ -201,12 +201,18 @@ class FakeEngine:
         present = {*self.volumes.values(), *self.networks.values(), *(state.project for state in self.states.values())}
         return {project: owner for project, owner in self.owned.items() if project in present}
 
-    def events(self, project: str, ready: Callable[[], None]) -> Iterator[EngineEvent]:
-        mine: queue.Queue[EngineEvent] = queue.Queue()
+    def events(
+        self, project: str, ready: Callable[[], None], closing: Closing = lambda close: None
+    ) -> Iterator[EngineEvent]:
+        mine: queue.Queue[EngineEvent | None] = queue.Queue()
         self._listeners.append(mine)
+        closing(lambda: mine.put(None))
         ready()
-        while True:
-            yield mine.get()
+        while event := mine.get():
+            yield event
+
+    def close(self) -> None:
+        pass
 
     def memory(self, ids: Sequence[str]) -> dict[str, int]:
         return dict.fromkeys(ids, 10 * 1024**2)

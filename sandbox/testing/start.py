@@ -139,8 +139,11 @@ class Starting:
         )
 
     def _end(self) -> None:
-        if not self.keep and not self.shared:
-            leftovers.remove_one(self._core)
+        try:
+            if not self.keep and not self.shared:
+                leftovers.remove_one(self._core)
+        finally:
+            self._core.engine.close()
 
 
 def end_owned() -> None:

@@ -119,13 +119,14 @@ def test_logs_and_exit_codes(engine: Engine, up: Callable[[], str]) -> None:
 
 def test_events_tell_of_a_restart(engine: Engine, up: Callable[[], str]) -> None:
     id = up()
-    listening, seen = threading.Event(), list[EngineEvent]()
+    listening, seen, close = threading.Event(), list[EngineEvent](), list[Callable[[], None]]()
 
     def listen() -> None:
-        for event in engine.events(PROJECT, listening.set):
+        for event in engine.events(PROJECT, listening.set, close.append):
             seen.append(event)
 
-    threading.Thread(target=listen, daemon=True).start()
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
     assert listening.wait(5)
     engine.restart([id])
     for _ in range(100):
@@ -134,6 +135,9 @@ def test_events_tell_of_a_restart(engine: Engine, up: Callable[[], str]) -> None
         time.sleep(0.1)
     assert [event.action for event in seen if event.action in ("die", "start")] == ["die", "start"]
     assert {event.container for event in seen} == {"web"}
+    close[0]()
+    listener.join(5)
+    assert not listener.is_alive()
 
 
 def test_output_of_a_command(engine: Engine, up: Callable[[], str]) -> None:
