@@ -262,8 +262,7 @@ class Compiler:
         """One side of a range: two sides in one query break tantivy 0.27 when one is whole and one is not."""
         if path == "@timestamp":
             low, high = (limit, None) if name.startswith("gt") else (None, limit)
-            included = name.endswith("e")
-            return Query.range_query(self.schema, "timestamp", FieldType.Integer, low, high, included, included)
+            return Query.range_query(self.schema, "timestamp", FieldType.Integer, low, high, name != "gt", name != "lt")
         place = "exact." + NOT_FOR_THE_QUERY_PARSER.sub(r"\\\1", path)
         if isinstance(limit, str):
             written = NOT_FOR_THE_QUERY_PARSER.sub(r"\\\1", limit)

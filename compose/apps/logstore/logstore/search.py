@@ -356,7 +356,7 @@ def _past(column: str, value: int, descending: bool) -> Query:
     if column == "seq":
         value = max(0, value)
     low, high = (None, value) if descending else (value, None)
-    return Query.range_query(SCHEMA, column, kind, low, high, include_lower=False, include_upper=False)
+    return Query.range_query(SCHEMA, column, kind, low, high, include_lower=low is None, include_upper=high is None)
 
 
 def _placed(value: Any, key: Key) -> int:
