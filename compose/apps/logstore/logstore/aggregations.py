@@ -17,7 +17,7 @@ from tantivy import Query
 from logstore import dates
 from logstore.errors import ApiError, bad_query
 from logstore.generation import matching
-from logstore.mapping import DATE, TEXT, Field
+from logstore.mapping import DATE, SHIELD, TEXT, Field
 from logstore.query import Compiler
 
 Json = dict[str, Any]
@@ -221,6 +221,8 @@ class Aggregations:
             key_as_string = {"key_as_string": group[0]["key_as_string"]} if "key_as_string" in group[0] else {}
             if spec.field.type in DATE:
                 key_as_string = {"key_as_string": dates.text(key)}
+            if isinstance(key, str):
+                key = key.removeprefix(SHIELD)
             if spec.place == "index":
                 key = self.compiler.shown_name(key)
             buckets.append({"key": key, **key_as_string, **self._merged(spec, group)})

@@ -23,6 +23,8 @@ MOST_FIELDS = 1000
 MOST_IGNORED = 100  # names kept per document
 DEEPEST = 20
 LOOKS_LIKE_A_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?")
+MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}.*")
+SHIELD = "\u2060"  # word joiner: it has no width
 
 
 @dataclass(frozen=True)
@@ -218,7 +220,7 @@ def _take(path: str, value: Any, mapping: IndexMapping, found: Fields) -> None:
         if not known.exact:
             found.exact.setdefault("_field_names", []).append(path)
         elif len(text) <= LONGEST_KEYWORD:
-            found.exact.setdefault(path, []).append(text)
+            found.exact.setdefault(path, []).append(shielded(text))
         return
     converted = convert(path, value, known.type)
     if path == "@timestamp":
@@ -236,7 +238,7 @@ def convert(path: str, value: Any, kind: str) -> Any:
     """
     try:
         if kind in KEYWORD:
-            return value if isinstance(value, str) else _as_text(value)
+            return shielded(value if isinstance(value, str) else _as_text(value))
         if kind in WHOLE:
             whole = int(value) if not isinstance(value, str) else int(float(value)) if "." in value else int(value)
             if isinstance(value, bool) or not -(2**63) <= whole < 2**63:
@@ -257,6 +259,11 @@ def convert(path: str, value: Any, kind: str) -> Any:
     except (ValueError, TypeError, OverflowError):
         preview = str(value)[:100]
         raise bad_document(f"failed to parse field [{path}] of type [{kind}]: [{preview}] does not fit") from None
+
+
+def shielded(text: str) -> str:
+    """A text that tantivy would take for a date, marked so that it stays a text."""
+    return SHIELD + text if MOMENT.fullmatch(text) else text
 
 
 def _as_text(value: Any) -> str:

@@ -13,7 +13,7 @@ from tantivy import FieldType, Occur, Query
 
 from logstore import dates, lucene
 from logstore.errors import ApiError, bad_query
-from logstore.mapping import DATE, FRACTION, KEYWORD, TEXT, WHOLE, Field, IndexMapping, convert
+from logstore.mapping import DATE, FRACTION, KEYWORD, SHIELD, TEXT, WHOLE, Field, IndexMapping, convert
 
 DEEPEST, MOST_CLAUSES = 30, 1024
 META = re.compile(r"[^A-Za-z0-9_ ]")
@@ -336,7 +336,7 @@ class Compiler:
             # The index keeps a path in one term with the value: segments parted by 1, then 0, then the type.
             start = "\x01".join(META.sub(r"\\\g<0>", segment) for segment in real.split("."))
             try:
-                return Query.regex_query(self.schema, kind, f"{start}\x00s{expression}")
+                return Query.regex_query(self.schema, kind, f"{start}\x00s{SHIELD}?{expression}")
             except ValueError as error:
                 raise bad_query(f"the pattern on [{path}] cannot be used: {error}") from None
 

@@ -61,7 +61,8 @@ class Shipper:
                 continue
             if container.id not in self.since:
                 positions.refresh()
-                self.since[container.id] = max(0.0, positions.newest(container.id) - OVERLAP_AT_START)
+                newest = min(positions.newest(container.id), time.time())
+                self.since[container.id] = max(0.0, newest - OVERLAP_AT_START)
             self.reading.add(container.id)
             threading.Thread(target=self._follow, args=(container,), daemon=True).start()
         there = {container.id for container in containers}

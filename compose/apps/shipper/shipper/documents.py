@@ -16,7 +16,7 @@ LEVELS = {
     "fatal": "critical", "panic": "critical", "alert": "critical", "emerg": "critical",
 }  # fmt: skip
 NAMED_LEVEL = re.compile(r"\b(?:level|lvl|severity)=\"?([a-z]+)", re.IGNORECASE)
-BARE_LEVEL = re.compile(r"(?:^|[\s\[(<|])(TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|PANIC)(?=[\s\])>|:]|$)")
+BARE_LEVEL = re.compile(r"(?:^|[\s\[(<|/])(TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|PANIC)(?=[\s\])>|:/]|$)")
 OTHER_NAMES = {"level": "log.level", "severity": "log.level", "msg": "message", "logger": "log.logger"}
 TIMES = ("@timestamp", "timestamp", "time", "ts")
 # What must not lie about in logs: the value after such a word, a bearer's token, an AWS key.
