@@ -317,7 +317,7 @@ class Api:
     def bulk(self, request: Request) -> Answer:
         began = time.monotonic()
         _refuse(request, "pipeline", "routing")
-        operations = list(_operations(request.body, request.path.get("index", "")))
+        operations = list(_operations(request.body, request.path.get("index") or ""))
         if not operations:
             raise ApiError(400, "parse_exception", "request body is required")
         outcomes = iter(self.store.write([one for one in operations if isinstance(one, Operation)]))
@@ -376,7 +376,7 @@ class Api:
     def _one_of_many(self, request: Request, header: bytes, body: bytes) -> Json:
         try:
             about = Request("POST", {}, {}, header).json
-            named = about.get("index", request.path.get("index", "*"))
+            named = about.get("index", request.path.get("index") or "*")
             expression = ",".join(named) if isinstance(named, list) else str(named)
             indices = self.store.indices.resolve(expression, ignore_unavailable=bool(about.get("ignore_unavailable")))
             return {**Search(self.store, indices, Request("POST", {}, {}, body).json).run(), "status": 200}
