@@ -327,7 +327,7 @@ class Compiler:
         return self._term(f"text.{path}", word)
 
     def _term(self, place: str, value: Any) -> Query:
-        return Query.term_query(self.schema, place, value)
+        return Query.term_query(self.schema, place.replace("\\", "\\\\"), value)
 
     def _pattern(self, path: str, pattern: str, ignore_case: bool) -> Query:
         """Values that a regular expression matches from end to end."""

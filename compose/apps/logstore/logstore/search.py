@@ -90,8 +90,8 @@ class Search:
             body["hits"] = {"total": {"value": total, "relation": "eq"}, **body["hits"]}
         if hits and hits[0].score is not None:
             body["hits"]["max_score"] = hits[0].score
-        aggs = self.body.get("aggs") or self.body.get("aggregations")
-        if aggs:
+        aggs = self.body.get("aggs", self.body.get("aggregations"))
+        if aggs is not None:
             body["aggregations"] = Aggregations(self.searchers, self.compiler).run(query, aggs)
         body["took"] = round((time.monotonic() - began) * 1000)
         return body

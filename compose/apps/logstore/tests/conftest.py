@@ -7,7 +7,6 @@ from typing import Any
 
 import orjson
 import pytest
-
 from logstore.api import Api
 from logstore.server import Server
 from logstore.store import Limits, Store

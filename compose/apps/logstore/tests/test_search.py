@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-
 from logstore.store import Store
 
 from .conftest import Ask, bulk, roll
@@ -106,7 +105,8 @@ QUERIES: list[tuple[Any, Callable[[Document], bool]]] = [
     ({"range": {"http.response.status_code": {"gte": 200.5, "lt": 500}}}, lambda d: False),
     ({"range": {"http.response.status_code": {"gte": -5, "lt": 499.5}}}, lambda d: number(d) % 7 != 0),
     ({"range": {"service.name": {"gte": "h"}}}, lambda d: number(d) % 3 != 1),
-    ({"range": {"@timestamp": {"gte": "2026-11-24T10:00:07Z", "lt": "2026-11-24T10:00:21Z"}}}, lambda d: number(d) in (1, 2)),
+    ({"range": {"@timestamp": {"gte": "2026-11-24T10:00:07Z", "lt": "2026-11-24T10:00:21Z"}}},
+     lambda d: number(d) in (1, 2)),
     ({"range": {"@timestamp": {"gte": "2026-11-24T11:00:07", "lt": "2026-11-24T11:00:21", "time_zone": "+01:00"}}},
      lambda d: number(d) in (1, 2)),
     ({"range": {"@timestamp": {"gte": "2026-11-24||/d", "lte": "2026-11-24T10:00||/m"}}}, lambda d: 7 * number(d) < 60),
@@ -114,7 +114,8 @@ QUERIES: list[tuple[Any, Callable[[Document], bool]]] = [
     ({"bool": {"must": {"term": {"level": "error"}}, "must_not": [{"term": {"service.name": "orders"}}]}},
      lambda d: number(d) % 5 == 0 and number(d) % 3 != 0),
     ({"bool": {"must_not": {"exists": {"field": "tags"}}}}, lambda d: "tags" not in d),
-    ({"bool": {"filter": [{"term": {"level": "error"}}], "should": [{"term": {"took": 0}}]}}, lambda d: number(d) % 5 == 0),
+    ({"bool": {"filter": [{"term": {"level": "error"}}], "should": [{"term": {"took": 0}}]}},
+     lambda d: number(d) % 5 == 0),
     ({"bool": {"should": [{"term": {"took": 0}}, {"term": {"took": 5}}, {"term": {"level": "error"}}],
                "minimum_should_match": 2}}, lambda d: number(d) in (0, 20)),
     ({"bool": {}}, lambda d: True),
@@ -227,7 +228,12 @@ def test_terms_count_and_rank(logs: Ask) -> None:
 
 
 def test_terms_ordered_by_a_metric(logs: Ask) -> None:
-    aggs = {"x": {"terms": {"field": "service.name", "order": {"most": "desc"}}, "aggs": {"most": {"max": {"field": "took"}}}}}
+    aggs = {
+        "x": {
+            "terms": {"field": "service.name", "order": {"most": "desc"}},
+            "aggs": {"most": {"max": {"field": "took"}}},
+        }
+    }
     buckets = aggregated(logs, aggs)["x"]["buckets"]
     assert [(b["key"], b["most"]["value"]) for b in buckets] == [
         ("stock-keeper", 299 / 4), ("gateway", 298 / 4), ("orders", 297 / 4),
@@ -305,7 +311,9 @@ def test_empty_buckets_between_are_shown(ask: Ask, store: Store) -> None:
     berlin = {"date_histogram": {**month["date_histogram"], "time_zone": "Europe/Berlin"}}
     buckets = aggregated(ask, {"x": berlin})["x"]["buckets"]
     assert [(b["key_as_string"], b["doc_count"]) for b in buckets] == [
-        ("2026-02-01T00:00:00.000+01:00", 1), ("2026-03-01T00:00:00.000+01:00", 0), ("2026-04-01T00:00:00.000+02:00", 1),
+        ("2026-02-01T00:00:00.000+01:00", 1),
+        ("2026-03-01T00:00:00.000+01:00", 0),
+        ("2026-04-01T00:00:00.000+02:00", 1),
     ]  # fmt: skip
     day = {"date_histogram": {"field": "@timestamp", "fixed_interval": "30d", "min_doc_count": 1}}
     assert [b["doc_count"] for b in aggregated(ask, {"x": day})["x"]["buckets"]] == [1, 1]
@@ -325,7 +333,12 @@ def test_fields_and_their_capabilities(logs: Ask) -> None:
     fields = logs("GET", "/logs-*/_field_caps?fields=*")["fields"]
     kinds = {name: next(iter(kind)) for name, kind in fields.items()}
     assert kinds["message"] == "text" and not fields["message"]["text"]["aggregatable"]
-    assert (kinds["took"], kinds["level"], kinds["@timestamp"], kinds["http"]) == ("double", "keyword", "date", "object")
+    assert (kinds["took"], kinds["level"], kinds["@timestamp"], kinds["http"]) == (
+        "double",
+        "keyword",
+        "date",
+        "object",
+    )
     shown = logs("POST", "/_search", {"fields": ["http.*", "tags"], "_source": False, "size": 1, "sort": ["took"]})
     expected = {"http.response.status_code": [500], "tags": ["slow", "checked"]}
     assert shown["hits"]["hits"][0]["fields"] == expected
