@@ -23,7 +23,7 @@ from shipper.documents import document, plain
 from shipper.store import Document, Refused, Store
 
 SOCKET = "/run/docker/docker.sock"
-ALIVE = Path("/tmp/alive")
+ALIVE = Path(os.environ.get("SHIPPER_ALIVE", "/tmp/alive"))
 BATCH, BATCH_BYTES, LINGER = 2000, 4 * 1024**2, 0.5
 # Seconds that are read again; what is there already is not stored twice. After a restart more, as the store may have
 # taken the later lines of the last request only.

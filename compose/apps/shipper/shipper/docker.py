@@ -6,6 +6,7 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -57,26 +58,26 @@ class Docker:
 
     def containers(self) -> list[Container]:
         """Our containers, stopped ones too. The proxy before the socket chooses which are ours."""
-        response = self._get("/containers/json", {"all": "1"})
-        return [_container(entry) for entry in json.load(response)]
+        with self._get("/containers/json", {"all": "1"}) as response:
+            return [_container(entry) for entry in json.load(response)]
 
     def lines(self, container: Container, since: str) -> Iterator[Line]:
         """The lines from a moment on (seconds since 1970), then those that come until the container stops."""
         options = {"stdout": "1", "stderr": "1", "timestamps": "1", "follow": "1", "since": since}
-        response = self._get(f"/containers/{container.id}/logs", options)
-        raw = response.headers.get("Content-Type", "").startswith("application/vnd.docker.raw-stream")
-        pieces = _raw(response) if raw else _demultiplexed(response)
-        for time, text in _joined(pieces):
-            yield Line(container, time, text)
+        with self._get(f"/containers/{container.id}/logs", options) as response:
+            raw = response.headers.get("Content-Type", "").startswith("application/vnd.docker.raw-stream")
+            pieces = _raw(response) if raw else _demultiplexed(response)
+            for time, text in _joined(pieces):
+                yield Line(container, time, text)
 
-    def _get(self, path: str, options: dict[str, str]) -> http.client.HTTPResponse:
-        connection = UnixConnection(self.path)
-        connection.request("GET", f"{API}{path}?{urlencode(options)}")
-        response = connection.getresponse()
-        if response.status != 200:
-            connection.close()
-            raise http.client.HTTPException(f"GET {path}: HTTP {response.status}")
-        return response
+    @contextmanager
+    def _get(self, path: str, options: dict[str, str]) -> Iterator[http.client.HTTPResponse]:
+        with closing(UnixConnection(self.path)) as connection:
+            connection.request("GET", f"{API}{path}?{urlencode(options)}")
+            with connection.getresponse() as response:
+                if response.status != 200:
+                    raise http.client.HTTPException(f"GET {path}: HTTP {response.status}")
+                yield response
 
 
 def _container(entry: dict[str, object]) -> Container:

@@ -16,7 +16,9 @@ LEVELS = {
     "fatal": "critical", "panic": "critical", "alert": "critical", "emerg": "critical",
 }  # fmt: skip
 NAMED_LEVEL = re.compile(r"\b(?:level|lvl|severity)=\"?([a-z]+)", re.IGNORECASE)
-BARE_LEVEL = re.compile(r"(?:^|[\s\[(<|/])(TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|PANIC)(?=[\s\])>|:/]|$)")
+BARE_LEVEL = re.compile(
+    r"(?:^|[\s\[(<|/])(TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|PANIC)(?=[\s\])>|:/]|$)"
+)
 OTHER_NAMES = {"level": "log.level", "severity": "log.level", "msg": "message", "logger": "log.logger"}
 TIMES = ("@timestamp", "timestamp", "time", "ts")
 # What must not lie about in logs: the value after such a word, a bearer's token, an AWS key.
@@ -89,9 +91,9 @@ def _parsed(text: str) -> dict[str, Any]:
         value = flat.pop(name)
         if "@timestamp" not in flat and (time := _time(value)):
             flat["@timestamp"] = time
-    if "message" in flat and not isinstance(flat["message"], str):
+    if not isinstance(flat.get("message", ""), str):
         flat["message"] = json.dumps(flat["message"])
-    return flat
+    return {name: value for name, value in flat.items() if not name.startswith("message.")}
 
 
 def _flat(data: dict[str, Any], prefix: str) -> list[tuple[str, Any]]:
