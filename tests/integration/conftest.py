@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-PROJECT = "sandbox-tests"
+PROJECT = "sandbox-tests-logs"
 
 
 @pytest.fixture(scope="session")

@@ -85,7 +85,7 @@ for line in sys.argv[1:]:
     connection.request(method, path)
     answer = connection.getresponse()
     body = answer.read()
-    print(answer.status, body.decode(errors="replace") if path.startswith("/v1.43/containers/json") else "")
+    print(answer.status, body.decode() if answer.status == 200 else "")
 """
 
 

@@ -12,7 +12,7 @@ import tantivy
 from tantivy import FieldType, Occur, Query
 
 from logstore import dates, lucene
-from logstore.errors import ApiError, bad_query
+from logstore.errors import ApiError, bad_document, bad_query
 from logstore.mapping import DATE, FRACTION, KEYWORD, SHIELD, TEXT, WHOLE, Field, IndexMapping, convert
 
 DEEPEST, MOST_CLAUSES = 30, 1024
@@ -319,8 +319,10 @@ class Compiler:
         if path == "_id":
             return self._make_ids({"values": [str(value)]}, 0)
         if field.type in DATE:
-            limits = {"gte": value, "lte": value}
-            return self._range(path, field, limits, {})
+            try:
+                return self._range(path, field, {"gte": value, "lte": value}, {})
+            except ApiError as error:
+                raise bad_document(error.reason) from None
         return self._term(f"exact.{path}", convert(path, value, field.type))
 
     def _token(self, path: str, word: str) -> Query:

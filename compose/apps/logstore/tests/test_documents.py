@@ -137,6 +137,13 @@ def test_conflicting_values_in_logs_are_kept_and_named(ask: Ask) -> None:
     assert ask("POST", "/logs-a-b/_count", {"query": {"term": {"_ignored": "code"}}})["count"] == 1
 
 
+def test_words_are_looked_for_in_every_field_of_a_plain_index(ask: Ask) -> None:
+    document = {"title": "Red boots", "made": "2026-11-24", "price": 7, "sold": True}
+    ask("POST", "/plain/_doc?refresh=true", document, 201)
+    for words, count in {"boots": 1, "7": 1, "red AND 7": 1, "true": 1, "2026-11-24": 1, "blue": 0, "red AND 8": 0}.items():
+        assert ask("POST", "/plain/_count", {"query": {"query_string": {"query": words}}})["count"] == count, words
+
+
 def test_root_says_what_it_is(ask: Ask) -> None:
     assert "not Elasticsearch" in ask("GET", "/")["tagline"]
     assert ask("GET", "/_cluster/health")["status"] == "green"

@@ -151,6 +151,7 @@ LUCENE: list[tuple[str, Callable[[Document], bool]]] = [
     ("took:>=74", lambda d: d["took"] >= 74),
     ("took:<1", lambda d: d["took"] < 1),
     ("took:nonsense", lambda d: False),
+    ("took:nonsense OR placed", lambda d: True),
     ("_exists_:tags", lambda d: "tags" in d),
     ("tags:*", lambda d: "tags" in d),
     ("@timestamp:[2026-11-24T10:00:07 TO 2026-11-24T10:00:14]", lambda d: number(d) in (1, 2)),
