@@ -54,7 +54,8 @@ class Process:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.environ = {
-            **os.environ, "LOGSTORE_PASSWORD": PASSWORD, "LOGSTORE_FOLDER": str(folder), "LOGSTORE_PORT": str(self.port),
+            **os.environ, "LOGSTORE_PASSWORD": PASSWORD, "LOGSTORE_FOLDER": str(folder),
+            "LOGSTORE_PORT": str(self.port),
         }  # fmt: skip
         self.start()
 

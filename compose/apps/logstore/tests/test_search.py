@@ -294,8 +294,9 @@ def test_date_histogram_with_two_levels_below(logs: Ask) -> None:
 
 
 def test_filters_at_the_top(logs: Ask) -> None:
-    aggs = {"x": {"filters": {"filters": {"errors": {"term": {"level": "error"}}, "all": {"match_all": {}}}},
-                  "aggs": {"time": {"date_histogram": {"field": "@timestamp", "calendar_interval": "hour"}}}}}  # fmt: skip
+    by_hour = {"time": {"date_histogram": {"field": "@timestamp", "calendar_interval": "hour"}}}
+    filters = {"errors": {"term": {"level": "error"}}, "all": {"match_all": {}}}
+    aggs = {"x": {"filters": {"filters": filters}, "aggs": by_hour}}
     buckets = aggregated(logs, aggs)["x"]["buckets"]
     assert buckets["errors"]["doc_count"] == 60
     assert [b["doc_count"] for b in buckets["all"]["time"]["buckets"]] == [300]
