@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox import catalogue as catalogues
-from sandbox import host, images, readiness, variables
+from sandbox import host, images, logsearch, readiness, variables
 from sandbox.catalogue import AUTO, Catalogue
 from sandbox.engine import Engine, EngineEvent, LogLine
 from sandbox.errors import ConfigurationError, EngineError, NotReadyError, SandboxError, UsageError, did_you_mean
+from sandbox.logsearch import FoundLine, LogStore
 from sandbox.model import (
     ContainerState,
     Endpoint,
@@ -43,6 +44,7 @@ TIGHT = 0.8  # of Docker's memory: above it there is a warning
 CRASHES = 3
 STEADY = 2.0  # seconds without a fall that stand in for a missing health check
 TICK = 0.25
+SHOWN = 1000  # lines of a search, unless more are asked for
 
 Say = Callable[[Event], None]
 
@@ -477,6 +479,36 @@ class Sandbox:
                 ended += 1
             else:
                 yield line
+
+    def search_logs(
+        self, query: str, services: Sequence[str], follow: bool, since: float | None, tail: int | None
+    ) -> Iterator[FoundLine]:
+        """Lines that match a query of Lucene's kind, oldest first; with `follow`, for ever.
+
+        They come from the log store. Where none runs, the engine's own logs are searched for the query's words.
+        """
+        store = self._log_store()
+        if store is None:
+            self.say(_notice("no log store runs here: searching the words in the engine's own logs"))
+            yield from logsearch.plain_search(query, self.logs(services, follow, since, tail))
+            return
+        if follow:
+            yield from store.follow(query, services, time.time() if since is None else since)
+            return
+        lines, total = store.search(query, services, since, tail or SHOWN)
+        if total > len(lines):
+            self.say(_notice(f"the newest {len(lines):,} of {total:,} lines; -n shows more, --since fewer"))
+        yield from lines
+
+    def _log_store(self) -> LogStore | None:
+        containers = self.engine.containers(self.project)
+        values = self.workspace.previous_values()
+        for service in self.catalogue().services.values():
+            if service.provides == "logs":
+                for endpoint in service.endpoints:
+                    if url := _url(endpoint, containers):
+                        return LogStore(url, _login(service, values))
+        return None
 
     # --- acting ---------------------------------------------------------------------------
 

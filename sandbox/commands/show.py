@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shlex
 import time
@@ -50,11 +51,18 @@ def status(ctx: click.Context, as_json: bool) -> None:
 @click.argument("services", nargs=-1)
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines come.")
 @click.option("--since", type=Ago(), metavar="15m", help="Only lines younger than this.")
-@click.option("-n", "--tail", type=int, metavar="LINES", help="Only the last lines of each container.")
+@click.option("-n", "--tail", type=int, metavar="LINES", help="Only the last lines of each container, or of a search.")
+@click.option("--search", metavar="QUERY", help="Search the log store: 'level:error AND service.name:storefront'.")
 @json_option
 @click.pass_obj
 def logs(
-    call: Call, services: tuple[str, ...], follow: bool, since: float | None, tail: int | None, as_json: bool
+    call: Call,
+    services: tuple[str, ...],
+    follow: bool,
+    since: float | None,
+    tail: int | None,
+    search: str | None,
+    as_json: bool,
 ) -> None:
     """Show what the services print (all, unless named)."""
     import json
@@ -62,6 +70,15 @@ def logs(
     from sandbox import output
 
     colours: dict[str, str] = {}
+    if search is not None:
+        for found in call.sandbox().search_logs(search, services, follow, since, tail):
+            if as_json:
+                click.echo(json.dumps(dataclasses.asdict(found)))
+            else:
+                colour = colours.setdefault(found.service, output.COLOURS[len(colours) % len(output.COLOURS)])
+                service = click.style(f"{found.service:<18}", fg=colour)
+                click.echo(f"{service} {found.time[:23]} {found.level:<8} {found.message}")
+        return
     for line in call.sandbox().logs(services, follow, since, tail):
         if as_json:
             click.echo(json.dumps({"service": line.container, "time": line.time, "message": line.text}))
