@@ -100,6 +100,11 @@ class Repositories:
             return match[1]
         return None
 
+    def hosted_folder(self, path: str) -> str | None:
+        """The name of the hosted repository that lies at a path."""
+        found = Path(path)
+        return found.stem if found.parent == self.folder and found.suffix == ".git" else None
+
     def reachable(self, url: str) -> str:
         """What git is to be given: a hosted repository's folder, else the URL itself."""
         name = self.hosted(url)
@@ -126,18 +131,19 @@ class Repositories:
 
     def file(self, url: str, commit: str, path: str) -> str | None:
         """A file's text at a commit; None if it is not there. `resolve` must have been called for the URL."""
-        copy = self._where(url)
+        copy = self.where(url)
         if path.startswith(("/", "-")) or ".." in path.split("/"):
             return None
         done = _run(["-C", str(copy), "cat-file", "blob", f"{commit}:{path}"], {})
         return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
 
-    def _where(self, url: str) -> Path:
+    def where(self, url: str) -> Path:
+        """The bare repository that holds what is known of a URL."""
         name = self.hosted(url)
         return self.path(name) if name else self.cache / hashlib.sha256(url.encode()).hexdigest()[:24]
 
     def _copy(self, url: str, credential: Credential | None) -> Path:
-        path = self._where(url)
+        path = self.where(url)
         if self.hosted(url):
             return path
         with self._guard:
@@ -158,7 +164,7 @@ class Repositories:
         return path
 
 
-class login:  # noqa: N801 - reads as a verb: `with login(credential) as environ`
+class login:
     """Git's environment for a credential; the secret is in a file that only lives as long."""
 
     def __init__(self, credential: Credential | None) -> None:
@@ -195,6 +201,14 @@ def git(*arguments: str, env: Mapping[str, str] | None = None) -> str:
     if done.returncode:
         raise GitError(done.stderr.decode("utf-8", "replace").strip() or f"git ended with {done.returncode}")
     return done.stdout.decode("utf-8", "replace")
+
+
+def archive(repository: Path, commit: str) -> bytes:
+    """The files of a commit, as tar. Raises GitError."""
+    done = _run(["-C", str(repository), "archive", "--format=tar", commit], {})
+    if done.returncode:
+        raise GitError(done.stderr.decode("utf-8", "replace").strip())
+    return done.stdout
 
 
 def _run(arguments: Sequence[str], env: Mapping[str, str]) -> subprocess.CompletedProcess[bytes]:
