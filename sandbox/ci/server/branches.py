@@ -37,7 +37,7 @@ class Branches:
     def scan(self, item: Item) -> None:
         """Creates, builds and removes the jobs of branches. The log says what was found."""
         with self._locks.setdefault(item.id, threading.Lock()):
-            lines = [f"Started by {'indexing'}", f"[{_now()}] Starting branch indexing..."]
+            lines = [f"[{_now()}] Starting branch indexing..."]
             try:
                 lines += self._scan(item)
                 lines.append("Finished: SUCCESS")
@@ -55,11 +55,11 @@ class Branches:
         definition = scheduler.definition(item)
         source = definition.source
         given = scheduler.credential(item.path, source.credentials) if source.credentials else None
-        primary = (
-            scheduler.repositories.resolve(source.url, "", given).branch if _has_heads(scheduler, source, given) else ""
-        )
+        heads = scheduler.repositories.heads(source.url, given)
+        # This also brings a copy of a foreign repository up to date, for `file` below.
+        primary = scheduler.repositories.resolve(source.url, "", given).branch if heads else ""
         lines, wanted = [f"Checking branches of {source.url}"], set()
-        for head in scheduler.repositories.heads(source.url, given):
+        for head in heads:
             if not _chosen(head.branch, definition):
                 lines.append(f"  {head.branch}: not chosen by the filter")
             elif scheduler.repositories.file(source.url, head.commit, source.script_path) is None:
@@ -94,10 +94,6 @@ class Branches:
         scheduler.store.change_item(job.id, state={**job.state, **state})
         scheduler.submit(job, [plain_cause(INDEXING, "Branch indexing")])
         return f"changes to {head.commit[:12]}, scheduled"
-
-
-def _has_heads(scheduler: Scheduler, source: Source, given: object) -> bool:
-    return bool(scheduler.repositories.heads(source.url, given))  # type: ignore[arg-type]
 
 
 def _chosen(branch: str, definition: Definition) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -167,12 +167,6 @@ def normal(url: str) -> str:
         return f"{host.rpartition('@')[2]}/{path.removesuffix('.git').strip('/')}".lower()
     parts = urlsplit(url)
     return f"{parts.netloc.rpartition('@')[2]}/{parts.path.removesuffix('.git').strip('/')}".lower()
-
-
-def minute(text: str) -> datetime:
-    """For tests and tools: an ISO moment, UTC if it names no zone."""
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _value(body: Any, expression: str) -> str:
