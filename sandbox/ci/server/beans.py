@@ -321,10 +321,7 @@ class Beans:
             "temporarilyOffline": agent.offline,
         }
         cls = "hudson.model.Hudson$MasterComputer" if first else "hudson.slaves.SlaveComputer"
-        brief = ("assignedLabels", "description", "displayName", "executors", "icon", "iconClassName", "idle")
-        brief += ("jnlpAgent", "launchSupported", "loadStatistics", "manualLaunchAllowed", "monitorData")
-        brief += ("numExecutors", "offline", "offlineCause", "offlineCauseReason", "oneOffExecutors")
-        return Bean(cls, fields, (*brief, "temporarilyOffline", "actions"))
+        return Bean(cls, fields, tuple(fields))
 
     # People, credentials, plugins
 
@@ -678,7 +675,7 @@ def parameter_value(name: str, value: Any, kind: str) -> dict[str, Any]:
 
 def plugin_bean(name: str) -> Bean:
     version, title = PLUGINS[name]
-    fields = {
+    fields: dict[str, Any] = {
         "active": True,
         "backupVersion": None,
         "bundled": False,

@@ -129,7 +129,7 @@ def _first_build(server: Server, item: Item, wanted: bool) -> None:
         server.branches.scan(item)
     elif wanted and not item.holds_items:
         cause = plain_cause("hudson.model.Cause$RemoteCause", "Started by the first start of the server")
-        server.store.enqueue(item.id, 0, 0, [cause], server.scheduler.defaults(item))
+        server.scheduler.submit(item, [cause])
 
 
 def _url(server: Server, repository: str) -> str:

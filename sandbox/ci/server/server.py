@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -68,6 +69,7 @@ class Server:
         self.settings, self.executor = settings, executor
         self.started = time.time()
         self.session = secrets.token_hex(4)
+        self.end: Callable[[], None] = lambda: None  # set by whoever serves requests
         self.restart_wanted = False
         self.home = Home(settings.home)
         self.home.prepare()
@@ -109,6 +111,21 @@ class Server:
         self.scheduler.stop(seconds)
         self.executor.close()
         self.store.close()
+
+    def ask_to_end(self, how: str) -> None:
+        """restart or exit; safeRestart and safeExit first let running builds finish. The answer goes out before."""
+        self.restart_wanted = how in ("restart", "safeRestart")
+        safely = how.startswith("safe")
+        if safely:
+            self.scheduler.quiet_down(True)
+
+        def end() -> None:
+            time.sleep(0.3)
+            while safely and self.scheduler.running():
+                time.sleep(0.2)
+            self.end()
+
+        threading.Thread(target=end, name="end", daemon=True).start()
 
     def _set_password(self) -> None:
         if self.settings.password:
