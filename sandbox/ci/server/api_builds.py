@@ -5,7 +5,7 @@ from __future__ import annotations
 import mimetypes
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -52,6 +52,8 @@ def build(call: Call, path: str) -> Response:
     cause = _cause(call, remote)
     id = call.server.scheduler.submit(item, [cause], given.values, _delay(call))
     given.keep_files(call, id)
+    if "page" in call.request.form:
+        return call.redirect(job_path(item.parent if call.value("page") == "list" else path), 303)
     return Response(status=201, headers={"Location": f"{call.url}queue/item/{id}/"})
 
 
@@ -105,7 +107,19 @@ def _given_parameters(call: Call, item: Item) -> Given:
     return Given(values, files)
 
 
-OWN_FIELDS = {"token", "delay", "json", "Jenkins-Crumb", "cause", "Submit", "statusCode", "redirectTo", "name", "value"}
+OWN_FIELDS = {
+    "page",
+    "token",
+    "delay",
+    "json",
+    "Jenkins-Crumb",
+    "cause",
+    "Submit",
+    "statusCode",
+    "redirectTo",
+    "name",
+    "value",
+}
 
 
 def _listed(value: Any) -> list[Any]:
@@ -383,6 +397,8 @@ def abort_input(call: Call, path: str, number: str, id: str) -> Response:
         running.refuse(id, call.caller.full_name)
     except LookupError:
         raise NotFound(f"No input {id} waits in this build") from None
+    if "page" in call.request.form:
+        return call.redirect(f"{job_path(path)}{record.number}/", 303)
     return Response(status=200)
 
 
@@ -416,14 +432,3 @@ def _proceed(call: Call, path: str, number: str, id: str) -> Response:
     except LookupError:
         raise NotFound(f"No input {id} waits in this build") from None
     return call.redirect(f"{job_path(path)}{record.number}/")
-
-
-def lines_of(folder: Path, start: int, limit: int) -> Iterator[str]:
-    """HTML of a log's lines with their times, for the page."""
-    times = log.Times(folder)
-    painter = Painter()
-    at = start
-    for raw in log.read(folder, start, limit).splitlines(keepends=True):
-        moment = times.at(at)
-        at += len(raw)
-        yield f'<span data-t="{moment}">{painter.html(raw.decode("utf-8", "replace"))}</span>'

@@ -133,7 +133,13 @@ def change_config(call: Call, path: str) -> Response:
     definition = configuration.read(config)
     if definition.kind != found.kind:
         raise BadRequest(f"Expecting {found.kind} but got {definition.kind}")
-    _check_schedules(definition, path)
+    change(call, found, config, definition)
+    return Response(status=200)
+
+
+def change(call: Call, found: Item, config: str, definition: Definition) -> None:
+    """Gives a job a new configuration. What its Jenkinsfile declared holds again once it has run."""
+    _check_schedules(definition, found.path)
     call.server.store.change_item(
         found.id,
         config=config,
@@ -143,9 +149,8 @@ def change_config(call: Call, path: str) -> Response:
         declared="",
     )
     if found.kind == MULTIBRANCH:
-        call.server.branches.scan_soon(call.item(path))
+        call.server.branches.scan_soon(call.item(found.path))
     call.server.scheduler.wake("jobs")
-    return Response(status=200)
 
 
 @post("/<jobs:path>/doDelete")

@@ -174,6 +174,20 @@ def set_text(xml: str, tag: str, text: str) -> str:
     return "<?xml version='1.1' encoding='UTF-8'?>\n" + ET.tostring(root, encoding="unicode")
 
 
+def set_script(xml: str, script: str) -> str:
+    """The same XML with another Jenkinsfile in it."""
+    root = parse_xml(xml)
+    element = root.find("definition/script")
+    if element is None:
+        definition = root.find("definition")
+        if definition is None:
+            definition = ET.SubElement(root, "definition")
+            definition.set("class", "org.jenkinsci.plugins.workflow.cps.CpsFlowDefinition")
+        element = ET.SubElement(definition, "script")
+    element.text = script
+    return "<?xml version='1.1' encoding='UTF-8'?>\n" + ET.tostring(root, encoding="unicode")
+
+
 def _document(root: str, content: str) -> str:
     return f"<?xml version='1.1' encoding='UTF-8'?>\n<{root}>{content}</{root}>\n"
 
