@@ -177,9 +177,7 @@ class Place(Protocol):
         """Waits for an answer: who gave it, and the parameters' values. Raises Aborted if it was refused."""
         ...
 
-    def build(
-        self, job: str, parameters: Mapping[str, Any], wait: bool, stopped: Callable[[], bool]
-    ) -> Outcome:
+    def build(self, job: str, parameters: Mapping[str, Any], wait: bool, stopped: Callable[[], bool]) -> Outcome:
         """Starts another job. Raises LookupError when there is none of this name."""
         ...
 

@@ -53,7 +53,7 @@ class LinesExecution:
                 self.workspace.mkdir(parents=True, exist_ok=True)
                 for line in self.text.splitlines():
                     if match := LINE.fullmatch(line):
-                        self.step(match[1], match[2].strip().strip("'\""))
+                        self.step(match[1], re.sub(r"^(['\"])(.*)\1$", r"\2", match[2].strip()))
         except Aborted as error:
             self.place.write(f"{error.reason}\n".encode())
             self.result = Result.ABORTED

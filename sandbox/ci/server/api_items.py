@@ -13,7 +13,7 @@ from sandbox.ci.server import configuration, credentials, home
 from sandbox.ci.server.configuration import BadConfiguration, Definition
 from sandbox.ci.server.cron import Schedule
 from sandbox.ci.server.scheduler import job_path
-from sandbox.ci.server.web import Call, get, post, text
+from sandbox.ci.server.web import Call, delete, get, post, text
 from sandbox.ci.store import FOLDER, MULTIBRANCH, PIPELINE, Item, Taken
 
 FORMAT = "api/<any(json,xml,python):format>"
@@ -153,8 +153,9 @@ def change(call: Call, found: Item, config: str, definition: Definition) -> None
     call.server.scheduler.wake("jobs")
 
 
+@delete("/<jobs:path>")
 @post("/<jobs:path>/doDelete")
-def delete(call: Call, path: str) -> Response:
+def delete_item(call: Call, path: str) -> Response:
     found = call.item(path)
     call.server.scheduler.forget(call.server.store.delete_item(found))
     return call.redirect(job_path(found.parent))
@@ -416,6 +417,7 @@ def change_domain(call: Call, domain: str, path: str = "") -> Response:
     return Response(status=200)
 
 
+@delete(f"{SYSTEM}/domain/<domain>/config.xml", f"{OF_FOLDER}/domain/<domain>/config.xml")
 @post(f"{SYSTEM}/domain/<domain>/doDelete", f"{OF_FOLDER}/domain/<domain>/doDelete")
 def delete_domain(call: Call, domain: str, path: str = "") -> Response:
     _domain(call, path, domain)
@@ -457,6 +459,7 @@ def change_credential(call: Call, domain: str, id: str, path: str = "") -> Respo
     return Response(status=200)
 
 
+@delete(f"{SYSTEM}/{CREDENTIAL}/config.xml", f"{OF_FOLDER}/{CREDENTIAL}/config.xml")
 @post(f"{SYSTEM}/{CREDENTIAL}/doDelete", f"{OF_FOLDER}/{CREDENTIAL}/doDelete")
 def delete_credential(call: Call, domain: str, id: str, path: str = "") -> Response:
     _credential(call, path, domain, id)

@@ -29,7 +29,7 @@ class Page:
         found = list(samples)
         if found:
             self._lines += [f"# HELP {name} {help}", f"# TYPE {name} {kind}"]
-            self._lines += [f"{name}{_labels(labels)} {value:.10g}" for labels, value in found]
+            self._lines += [f"{name}{_labels(labels)} {_number(value)}" for labels, value in found]
 
     def summary(self, name: str, help: str, samples: Iterable[tuple[Mapping[str, str], float, float]]) -> None:
         """(labels, count, sum) each."""
@@ -37,8 +37,8 @@ class Page:
         if found:
             self._lines += [f"# HELP {name} {help}", f"# TYPE {name} summary"]
             for labels, count, total in found:
-                self._lines.append(f"{name}_count{_labels(labels)} {count:.10g}")
-                self._lines.append(f"{name}_sum{_labels(labels)} {total:.10g}")
+                self._lines.append(f"{name}_count{_labels(labels)} {_number(count)}")
+                self._lines.append(f"{name}_sum{_labels(labels)} {_number(total)}")
 
     def text(self) -> str:
         return "\n".join(self._lines) + "\n"
@@ -232,6 +232,10 @@ def _labels(labels: Mapping[str, str]) -> str:
         return ""
     escaped = (f'{name}="{_escaped(value)}"' for name, value in labels.items())
     return "{" + ",".join(escaped) + "}"
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else repr(float(value))
 
 
 def _escaped(value: str) -> str:

@@ -61,6 +61,11 @@ def post(*paths: str, free: bool = False) -> Callable[[Handler], Handler]:
     return _route(paths, ("POST",), free)
 
 
+def delete(*paths: str) -> Callable[[Handler], Handler]:
+    """As `post`, for DELETE."""
+    return _route(paths, ("DELETE",), free=False)
+
+
 def _route(paths: tuple[str, ...], methods: tuple[str, ...], free: bool) -> Callable[[Handler], Handler]:
     def register(handler: Handler) -> Handler:
         ROUTES.extend((path, methods, handler, free) for path in paths)
@@ -238,7 +243,7 @@ class App:
                 raise MethodNotAllowed(error.valid_methods, hint) from None
             raise
         _, methods, handler, free = ROUTES[int(endpoint)]
-        if "POST" in methods and not free:
+        if "GET" not in methods and not free:
             self._check_writer(request, caller)
         return handler(Call(self._server, request, caller), **values)
 
