@@ -237,6 +237,7 @@ class Strand:
         self._in_groovy = False
         self._halting: Failure | None = None
         self._pending: Failure | None = None
+        self._depth = 0
         self.wake = threading.Event()
         self.on_interrupt: Callable[[], None] | None = None
 
@@ -244,13 +245,12 @@ class Strand:
         """Compiles and runs a script to its end. Raises Failure or WorkerLost."""
         return self._start({"op": "script", "text": text, "name": name})
 
-    def branch(self, closure: Closure, arguments: Sequence[Any] = ()) -> Any:
-        """Runs a closure of another strand as a line of its own."""
-        return self._start({"op": "call", **_closure(closure), "args": encode(list(arguments))})
-
     def call(self, closure: Closure, arguments: Sequence[Any] = ()) -> Any:
-        """Runs a closure while Groovy waits for the step that we are in."""
-        self._tell({"op": "call", **_closure(closure), "args": encode(list(arguments))})
+        """Runs a closure: inside the step that Groovy waits for, or in a thread of its own if there is none."""
+        work = {"op": "call", **_closure(closure), "args": encode(list(arguments))}
+        if not self._depth:
+            return self._start(work)
+        self._tell(work)
         return self._until_done()
 
     def load(self, text: str, name: str) -> Any:
@@ -294,10 +294,12 @@ class Strand:
     def _start(self, work: Mapping[str, Any]) -> Any:
         worker = self.build.worker
         worker.register(self)
+        self._depth += 1
         try:
             self._tell(work, start=True)
             return self._until_done()
         finally:
+            self._depth -= 1
             worker.unregister(self)
             if worker.lost is None:
                 worker.send({"op": "ended", **self._address()})
