@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from sandbox.ci.groovy.worker import GroovyWorker, Parsed
@@ -50,3 +51,20 @@ def as_data(file: str, problems: Sequence[Problem]) -> dict[str, Any]:
     """One entry of `sandbox ci lint --json`."""
     errors = [{"line": p.place.line, "column": p.place.column, "message": p.message} for p in problems]
     return {"file": file, "valid": not errors, "errors": errors}
+
+
+def files(paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """Checks files with one worker. Raises SandboxError without Java or Groovy."""
+    worker = GroovyWorker(heap_mb=512)
+    try:
+        return [_file(worker, path) for path in paths]
+    finally:
+        worker.close()
+
+
+def _file(worker: GroovyWorker, path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_bytes().decode("utf-8", "replace")
+    except OSError as error:
+        return as_data(str(path), [Problem(Place(1, 1), f"cannot be read: {error.strerror}")])
+    return as_data(str(path), check(worker, text)[1])

@@ -145,7 +145,7 @@ def _current(line: Line, name: str) -> Any:
         case "displayName":
             return run.display_name
         case "fullDisplayName":
-            return f"{place.job.replace('/', ' \u00bb ')} {run.display_name}"
+            return " \u00bb ".join(place.job.split("/")) + f" {run.display_name}"
         case "projectName":
             return place.job.rsplit("/", 1)[-1]
         case "fullProjectName":

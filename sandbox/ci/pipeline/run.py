@@ -206,11 +206,12 @@ class Run:
             line.log(f"[Pipeline] {step.name}")
         arguments, closure = bind(step, args, line)
         is_block = step.signature.takes_body
-        with self.node(line, "step", step.name, detail=_detail(arguments)) if not is_block else _nothing():
+        own = is_block or step.loose
+        with self.node(line, "step", step.name, detail=_detail(arguments)) if not own else _nothing():
             try:
                 if is_block:
                     arguments[BODY] = Body(line, closure) if closure else None
-                return step.function(line, **arguments)
+                return step.function(line, **step.keywords(arguments))
             finally:
                 if is_block and not step.quiet:
                     line.log(f"[Pipeline] // {step.name}")
@@ -344,12 +345,12 @@ def bind(step: RegisteredStep, args: list[Any], line: Line) -> tuple[dict[str, A
     if args and isinstance(args[-1], Closure) and signature.takes_body:
         closure, args = args[-1], args[:-1]
     given: dict[str, Any] = {}
-    if len(args) == 1 and isinstance(args[0], dict) and not (step.loose and step.first):
+    if len(args) == 1 and isinstance(args[0], dict):
         given = dict(args[0])
         if "$class" in given and signature.sole:
             given = {signature.sole.name: given}
         closure = given.pop(BODY, closure) if signature.takes_body else closure
-    elif len(args) == 1:
+    elif len(args) == 1 and not step.loose:
         sole = signature.sole.name if signature.sole else step.first
         sole = sole or (signature.parameters[0].name if signature.parameters else None)
         if sole is None:
@@ -362,7 +363,7 @@ def bind(step: RegisteredStep, args: list[Any], line: Line) -> tuple[dict[str, A
             given = {**args[0], **{_first(step): args[1]}}
         else:
             given = {p.name: value for p, value in zip(signature.parameters, args, strict=False)}
-    if signature.takes_body and closure is None and step.name not in ("milestone", "library", "timestamps"):
+    if signature.takes_body and closure is None:
         raise Failure(f"{step.name} step must be called with a body", "java.lang.IllegalStateException")
     return _converted(step, given, line), closure
 
@@ -388,7 +389,7 @@ def _converted(step: RegisteredStep, given: Mapping[str, Any], line: Line) -> di
             )
         if parameter.type == STRING and isinstance(value, float):
             value = str(value)
-        arguments[name if name not in ("from", "type") else name] = value
+        arguments[name] = value
     if step.loose:
         arguments["more"] = more
     elif more:

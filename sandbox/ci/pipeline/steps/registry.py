@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 from sandbox.ci.pipeline import signatures
 from sandbox.ci.pipeline.signatures import Signature
 
-MODULES = ("flow", "shell", "files", "data", "results", "scm", "agents", "credentials", "others", "containers", "libraries")
+MODULES = ("flow", "shell", "files", "data", "results", "scm", "agents", "credentials", "others", "containers",
+           "libraries")  # fmt: skip
 BODY = "body"
 _JAVA = {"str": "str", "str | None": "str", "bool": "bool", "int": "int", "int | None": "any", "float": "any"}
 UNIT = "class java.util.concurrent.TimeUnit"
@@ -30,6 +31,11 @@ class RegisteredStep:
     @property
     def name(self) -> str:
         return self.signature.name
+
+    def keywords(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments under the function's own names: `body` of mail is `body_`, so as not to be a block."""
+        own = inspect.signature(self.function).parameters
+        return {name if name in own else f"{name}_": value for name, value in arguments.items()}
 
 
 _steps: dict[str, RegisteredStep] = {}
