@@ -19,16 +19,13 @@ import org.codehaus.groovy.control.customizers.CompilationCustomizer
  */
 @CompileStatic
 class Rewriting extends CompilationCustomizer {
-    private static final int CHUNK = 100
-    private static final Set<String> LEAVES = ['steps', 'expression'] as Set
-    private static final Set<String> EXITS = ['exit', 'halt'] as Set
-    private static final ClassNode GUARD = ClassHelper.make(Guard)
+    static final ClassNode GUARD = ClassHelper.make(Guard)
 
     Rewriting() { super(CompilePhase.CONVERSION) }
 
     @Override
     void call(SourceUnit source, GeneratorContext context, ClassNode type) {
-        Visitor visitor = new Visitor(source, type.script)
+        Checks visitor = new Checks(source, type.script)
         type.methods.each { method ->
             if (method.code != null && !method.abstract) {
                 method.code.visit(visitor)
@@ -38,7 +35,7 @@ class Rewriting extends CompilationCustomizer {
         type.fields.each { it.initialExpression?.visit(visitor) }
     }
 
-    private static BlockStatement checked(Statement code) {
+    static BlockStatement checked(Statement code) {
         Statement check = new ExpressionStatement(new StaticMethodCallExpression(GUARD, 'check', new ArgumentListExpression()))
         if (code instanceof BlockStatement) {
             ((BlockStatement) code).statements.add(0, check)
@@ -51,120 +48,129 @@ class Rewriting extends CompilationCustomizer {
         }
         block
     }
+}
 
-    private static class Visitor extends CodeVisitorSupport {
-        private final SourceUnit source
-        private final boolean script
+/** Puts the checks in, cuts pipelines, bends a few calls. */
+@CompileStatic
+class Checks extends CodeVisitorSupport {
+    private static final Set<String> EXITS = ['exit', 'halt'] as Set
+    private static final Set<String> EXITING = ['System', 'java.lang.System', 'Runtime.getRuntime()', 'Runtime.runtime', 'java.lang.Runtime.getRuntime()'] as Set
 
-        Visitor(SourceUnit source, boolean script) {
-            this.source = source
-            this.script = script
-        }
+    private final SourceUnit source
+    private final boolean script
 
-        @Override
-        void visitForLoop(ForStatement loop) {
-            super.visitForLoop(loop)
-            loop.loopBlock = checked(loop.loopBlock)
-        }
-
-        @Override
-        void visitWhileLoop(WhileStatement loop) {
-            super.visitWhileLoop(loop)
-            loop.loopBlock = checked(loop.loopBlock)
-        }
-
-        @Override
-        void visitClosureExpression(ClosureExpression closure) {
-            super.visitClosureExpression(closure)
-            closure.code = checked(closure.code)
-        }
-
-        @Override
-        void visitMethodCallExpression(MethodCallExpression call) {
-            String name = call.methodAsString
-            if (name == 'pipeline' && call.implicitThis) {
-                List<Expression> args = Tree.arguments(call)
-                if (args.size() == 1 && args[0] instanceof ClosureExpression) {
-                    call.arguments = new Pieces(source.name).of(call, (ClosureExpression) args[0])
-                }
-            } else if (name == 'sleep' && call.implicitThis && script) {
-                call.method = new ConstantExpression('sleepStep')
-            } else if (name in EXITS && call.objectExpression.text in ['System', 'java.lang.System', 'Runtime.getRuntime()', 'Runtime.runtime', 'java.lang.Runtime.getRuntime()']) {
-                call.objectExpression = new ClassExpression(GUARD)
-                call.method = new ConstantExpression('refuseExit')
-            }
-            super.visitMethodCallExpression(call)
-        }
+    Checks(SourceUnit source, boolean script) {
+        this.source = source
+        this.script = script
     }
 
-    private static class Pieces {
-        private final String name
-        private final List<MapEntryExpression> found = []
+    @Override
+    void visitForLoop(ForStatement loop) {
+        super.visitForLoop(loop)
+        loop.loopBlock = Rewriting.checked(loop.loopBlock)
+    }
 
-        Pieces(String name) { this.name = name }
+    @Override
+    void visitWhileLoop(WhileStatement loop) {
+        super.visitWhileLoop(loop)
+        loop.loopBlock = Rewriting.checked(loop.loopBlock)
+    }
 
-        ArgumentListExpression of(MethodCallExpression call, ClosureExpression body) {
-            walk(body, '')
-            List<Expression> chunks = []
-            for (int i = 0; i < found.size(); i += CHUNK) {
-                List<MapEntryExpression> some = new ArrayList<MapEntryExpression>(found.subList(i, Math.min(i + CHUNK, found.size())))
-                chunks << closure(new MapExpression(some), body)
+    @Override
+    void visitClosureExpression(ClosureExpression closure) {
+        super.visitClosureExpression(closure)
+        closure.code = Rewriting.checked(closure.code)
+    }
+
+    @Override
+    void visitMethodCallExpression(MethodCallExpression call) {
+        String name = call.methodAsString
+        if (name == 'pipeline' && call.implicitThis) {
+            List<Expression> args = Tree.arguments(call)
+            if (args.size() == 1 && args[0] instanceof ClosureExpression) {
+                call.arguments = new Cutter(source.name).cut(call, (ClosureExpression) args[0])
             }
-            new ArgumentListExpression(
-                new ConstantExpression(name), new ConstantExpression(key(call)), new ListExpression(chunks))
+        } else if (name == 'sleep' && call.implicitThis && script) {
+            call.method = new ConstantExpression('sleepStep')
+        } else if (name in EXITS && call.objectExpression.text in EXITING) {
+            call.objectExpression = new ClassExpression(Rewriting.GUARD)
+            call.method = new ConstantExpression('refuseExit')
         }
+        super.visitMethodCallExpression(call)
+    }
+}
 
-        private void walk(ClosureExpression closure, String parent) {
-            Tree.statementsOf(closure.code).each { statement ->
-                if (!(statement instanceof ExpressionStatement)) {
-                    return
-                }
-                Expression e = ((ExpressionStatement) statement).expression
-                if (e instanceof MethodCallExpression) {
-                    MethodCallExpression call = (MethodCallExpression) e
-                    Tree.arguments(call).each { argument(it, call.methodAsString, parent) }
-                } else if (e instanceof BinaryExpression) {
-                    Expression value = ((BinaryExpression) e).rightExpression
-                    if (value instanceof MethodCallExpression && ((MethodCallExpression) value).methodAsString == 'credentials') {
-                        Tree.arguments((MethodCallExpression) value).each { piece(it) }
-                    } else {
-                        piece(value)
-                    }
-                }
+/** Cuts the block of a pipeline into closures by place. */
+@CompileStatic
+class Cutter {
+    private static final int CHUNK = 100
+    private static final Set<String> LEAVES = ['steps', 'expression'] as Set
+    private final String name
+    private final List<MapEntryExpression> found = []
+
+    Cutter(String name) { this.name = name }
+
+    ArgumentListExpression cut(MethodCallExpression call, ClosureExpression body) {
+        walk(body, '')
+        List<Expression> chunks = []
+        for (int i = 0; i < found.size(); i += CHUNK) {
+            List<MapEntryExpression> some = new ArrayList<MapEntryExpression>(found.subList(i, Math.min(i + CHUNK, found.size())))
+            chunks << closure(new MapExpression(some), body)
+        }
+        new ArgumentListExpression(
+            new ConstantExpression(name), new ConstantExpression(key(call)), new ListExpression(chunks))
+    }
+
+    void walk(ClosureExpression closure, String parent) {
+        Tree.statementsOf(closure.code).each { statement ->
+            if (!(statement instanceof ExpressionStatement)) {
+                return
             }
-        }
-
-        private void argument(Expression e, String name, String parent) {
-            if (e instanceof ClosureExpression) {
-                if (name in LEAVES || parent == 'post') {
-                    found << new MapEntryExpression(new ConstantExpression(key(e)), e)
+            Expression e = ((ExpressionStatement) statement).expression
+            if (e instanceof MethodCallExpression) {
+                MethodCallExpression call = (MethodCallExpression) e
+                Tree.arguments(call).each { argument(it, call.methodAsString, parent) }
+            } else if (e instanceof BinaryExpression) {
+                Expression value = ((BinaryExpression) e).rightExpression
+                if (value instanceof MethodCallExpression && ((MethodCallExpression) value).methodAsString == 'credentials') {
+                    Tree.arguments((MethodCallExpression) value).each { piece(it) }
                 } else {
-                    walk((ClosureExpression) e, name)
+                    piece(value)
                 }
-            } else if (e instanceof MapExpression) {
-                ((MapExpression) e).mapEntryExpressions.each { piece(it.valueExpression) }
-            } else {
-                piece(e)
             }
         }
-
-        private void piece(Expression e) {
-            if (!(e instanceof ConstantExpression)) {
-                found << new MapEntryExpression(new ConstantExpression(key(e)), closure(e, e))
-            }
-        }
-
-        private static ClosureExpression closure(Expression value, ASTNode place) {
-            BlockStatement block = new BlockStatement()
-            Statement result = new ReturnStatement(value)
-            result.sourcePosition = place
-            block.addStatement(result)
-            ClosureExpression made = new ClosureExpression(Parameter.EMPTY_ARRAY, block)
-            made.variableScope = new VariableScope()
-            made.sourcePosition = place
-            made
-        }
-
-        private static String key(ASTNode n) { "${n.lineNumber}:${n.columnNumber}".toString() }
     }
+
+    void argument(Expression e, String name, String parent) {
+        if (e instanceof ClosureExpression) {
+            if (name in LEAVES || parent == 'post') {
+                found << new MapEntryExpression(new ConstantExpression(key(e)), e)
+            } else {
+                walk((ClosureExpression) e, name)
+            }
+        } else if (e instanceof MapExpression) {
+            ((MapExpression) e).mapEntryExpressions.each { piece(it.valueExpression) }
+        } else {
+            piece(e)
+        }
+    }
+
+    void piece(Expression e) {
+        if (!(e instanceof ConstantExpression)) {
+            found << new MapEntryExpression(new ConstantExpression(key(e)), closure(e, e))
+        }
+    }
+
+    static ClosureExpression closure(Expression value, ASTNode place) {
+        BlockStatement block = new BlockStatement()
+        Statement result = new ReturnStatement(value)
+        result.sourcePosition = place
+        block.addStatement(result)
+        ClosureExpression made = new ClosureExpression(Parameter.EMPTY_ARRAY, block)
+        made.variableScope = new VariableScope()
+        made.sourcePosition = place
+        made
+    }
+
+    static String key(ASTNode n) { "${n.lineNumber}:${n.columnNumber}".toString() }
 }
