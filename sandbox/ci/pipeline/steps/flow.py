@@ -31,7 +31,7 @@ def echo(line: Line, message: str) -> None:
 
 
 @step()
-def error(line: Line, message: str = "") -> None:
+def error(line: Line, message: str) -> None:
     """Fails, with a message and without a stack trace."""
     raise Failure(message)
 
