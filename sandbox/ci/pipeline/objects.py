@@ -263,6 +263,7 @@ def duration(seconds: float) -> str:
             return f"{count} {name} {next_count} {next_name}"
     if whole >= 10:
         return f"{whole} sec"
-    if seconds >= 1:
-        return f"{whole} sec" if seconds == whole else f"{seconds:.1f} sec"
+    if seconds >= 0.1:
+        cut = int(seconds * 10) / 10 if seconds >= 1 else int(seconds * 100 + 1e-6) / 100
+        return f"{cut:g} sec"
     return f"{int(seconds * 1000)} ms"

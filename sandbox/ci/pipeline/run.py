@@ -31,7 +31,7 @@ from sandbox.ci.pipeline.interpreter import Interpreter
 from sandbox.ci.pipeline.line import Body, Line, Scope, interruption, result_of
 from sandbox.ci.pipeline.lint import understand
 from sandbox.ci.pipeline.log import Log
-from sandbox.ci.pipeline.signatures import INT, STRING, accepts
+from sandbox.ci.pipeline.signatures import ANY, INT, STRING, accepts
 from sandbox.ci.pipeline.steps.registry import BODY, RegisteredStep, steps
 
 log = logging.getLogger(__name__)
@@ -347,17 +347,18 @@ def bind(step: RegisteredStep, args: list[Any], line: Line) -> tuple[dict[str, A
     given: dict[str, Any] = {}
     if len(args) == 1 and isinstance(args[0], dict):
         given = dict(args[0])
-        if "$class" in given and signature.sole:
-            given = {signature.sole.name: given}
+        sole = signature.sole
+        if sole and sole.type == ANY and not any(signature.get(name) for name in given) and given:
+            given = {sole.name: given}
         closure = given.pop(BODY, closure) if signature.takes_body else closure
     elif len(args) == 1 and not step.loose:
-        sole = signature.sole.name if signature.sole else step.first
-        sole = sole or (signature.parameters[0].name if signature.parameters else None)
-        if sole is None:
+        only = signature.sole.name if signature.sole else step.first
+        only = only or (signature.parameters[0].name if signature.parameters else None)
+        if only is None:
             if args[0] is not None:
                 raise Failure(f"step {step.name} takes no arguments", "java.lang.IllegalArgumentException")
         else:
-            given = {sole: args[0]}
+            given = {only: args[0]}
     elif len(args) > 1:
         if isinstance(args[0], dict):
             given = {**args[0], **{_first(step): args[1]}}

@@ -54,7 +54,7 @@ CONDITIONS = _table(
         "expression": "",
         "isRestartedRun": "",
         "not": "",
-        "tag": "pattern:str comparator:str",
+        "tag": _COMPARED,
         "triggeredBy": "cause:str! detail:str",
     }
 )

@@ -33,7 +33,7 @@ from sandbox.ci.pipeline.declarative import (
     Value,
     When,
 )
-from sandbox.ci.pipeline.signatures import Signature, accepts
+from sandbox.ci.pipeline.signatures import ANY, Signature, accepts
 from sandbox.ci.pipeline.tree import Place
 
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -303,6 +303,8 @@ class Validator:
         valid = True
         for key, (key_place, value) in args.values.items():
             parameter = model.get(key)
+            if parameter is None and model.sole is not None and model.sole.type == ANY and not model.takes_body:
+                return True  # a map that is the sole argument itself
             if parameter is None:
                 valid = self._unknown(key_place, key, model)
                 continue
@@ -387,7 +389,7 @@ class Validator:
             return self._error(call.place, words.UNNAMED_PARAMETERS, call.name)
         if len(model.required) != len(call.args):
             boolean = len(model.required) == 1 and model.required[0].type == "class java.lang.Boolean"
-            optional = not model.required and len(model.parameters) == 1
+            optional = not model.required and bool(model.parameters) and len(call.args) == 1
             if (boolean and not call.args) or (optional and call.args):
                 return True
             return self._error(call.place, words.WRONG_COUNT, call.name, len(model.required), len(call.args))

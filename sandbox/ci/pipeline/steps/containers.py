@@ -24,8 +24,8 @@ HOW = (
 
 def available(line: Line) -> bool:
     """Whether there is a Docker client and an engine it may talk to."""
-    env = line.environment()
-    return have("docker") and (bool(env.get("DOCKER_HOST")) or Path("/var/run/docker.sock").exists())
+    host = line.environment().get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+    return have("docker") and (not host.startswith("unix://") or Path(host.removeprefix("unix://")).exists())
 
 
 def wrapped(line: Line, command: list[str]) -> list[str]:

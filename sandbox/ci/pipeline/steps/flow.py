@@ -105,7 +105,7 @@ def beside_each_other(line: Line, branches: Mapping[str, Callable[[Line], Any]],
                 if fail_fast and first:
                     for other, sibling in lines.items():
                         if other != name and other not in values:
-                            sibling.interrupt(interruption(f"Failed in branch {name}"))
+                            sibling.interrupt(interruption(f"Failed in branch {name}", Result.FAILURE))
             except BaseException as error:
                 trouble.append(error)
 
