@@ -1,0 +1,87 @@
+"""Finds Java and Groovy on this computer, and compiles our Groovy side once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from sandbox import processes
+from sandbox.errors import SandboxError
+
+SOURCES = Path(__file__).parent / "worker"
+GROOVY = (
+    "/usr/share/java/groovy-all.jar",
+    "/usr/share/groovy/embeddable/groovy-all-2.4.21.jar",
+    "/opt/groovy/embeddable/groovy-all-2.4.21.jar",
+)
+FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-XX:-UsePerfData")
+# Groovy 2.4 looks into the JDK's own classes when a script calls their methods.
+OPENED = ("java.lang", "java.lang.reflect", "java.util", "java.util.concurrent", "java.io", "java.net", "java.nio.file",
+          "java.text", "java.time", "java.util.regex", "java.util.stream")  # fmt: skip
+CODE_CACHE_MB = 48
+WARM_UP = ("pipeline { agent any\n stages { stage('a') { steps { script { def a = [b: \"${1}\"]; a.each { k, v -> v } } } } } }",)
+
+
+def groovy_jar(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The one jar that holds all of Groovy 2.4.21, if it is installed. SANDBOX_GROOVY_JAR names another place."""
+    candidates = [environ["SANDBOX_GROOVY_JAR"]] if environ.get("SANDBOX_GROOVY_JAR") else list(GROOVY)
+    return next((Path(path) for path in candidates if Path(path).is_file()), None)
+
+
+def is_there() -> bool:
+    """Whether Java and Groovy are installed on this computer."""
+    return processes.have("java") and groovy_jar() is not None
+
+
+def command(heap_mb: int) -> list[str]:
+    """What starts the worker. Compiles it first if that was not done. Raises SandboxError without Java or Groovy."""
+    jar = groovy_jar()
+    if not processes.have("java") or jar is None:
+        raise SandboxError(
+            "Java or Groovy 2.4 is not installed",
+            "apt-get install groovy default-jre-headless, or use the ci service: `sandbox up ci`",
+        )
+    folder = _compiled(jar)
+    opened = [f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in OPENED]
+    archive = folder / "classes.jsa"
+    sharing = [f"-XX:SharedArchiveFile={archive}"] if archive.exists() else []
+    limits = [f"-Xmx{heap_mb}m", f"-XX:ReservedCodeCacheSize={CODE_CACHE_MB}m", "-Xss1m"]
+    return ["java", *FLAGS, *limits, *sharing, *opened, "-cp", f"{folder / 'worker.jar'}:{jar}", "sandbox.Worker"]
+
+
+def _compiled(jar: Path) -> Path:
+    sources = sorted(SOURCES.rglob("*.groovy"))
+    key = hashlib.sha256(b"".join(source.read_bytes() for source in sources) + str(jar).encode()).hexdigest()[:16]
+    folder = _cache() / f"groovy-{key}"
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(dir=folder.parent))
+        _compile(sources, jar, made)
+        try:
+            made.rename(folder)
+        except OSError:  # someone else was quicker
+            shutil.rmtree(made)
+    return folder
+
+
+def _compile(sources: list[Path], jar: Path, folder: Path) -> None:
+    classes = folder / "classes"
+    classes.mkdir()
+    java = ["java", *FLAGS, "-cp", str(jar)]
+    compiler = [*java, "org.codehaus.groovy.tools.FileSystemCompiler", "-cp", str(jar), "-d", str(classes)]
+    processes.run([*compiler, *map(str, sources)], "compiling the Groovy worker")
+    shutil.make_archive(str(folder / "worker"), "zip", classes)
+    (folder / "worker.zip").rename(folder / "worker.jar")
+    shutil.rmtree(classes)
+
+
+def _cache() -> Path:
+    """Where compiled classes are kept: SANDBOX_CI_CACHE (set in our image), else the user's cache folder."""
+    chosen = os.environ.get("SANDBOX_CI_CACHE")
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sandbox"
