@@ -68,7 +68,7 @@ class RunningBuild:
         self.job, self.number = item.path, record.number
         self.url = scheduler.build_url(item.path, record.number)
         self.folder: Path = scheduler.home.build(item.id, record.number)
-        self.workspaces: Path = scheduler.home.workspaces
+        self.workspaces: Path = scheduler.free_workspaces(item.id)
         self.parameters: Mapping[str, Any] = record.parameters
         self.causes: Sequence[Mapping[str, Any]] = record.causes
         self.source = definition.source
@@ -273,7 +273,12 @@ class RunningBuild:
             if self.stop_reason:
                 self.say(self.stop_reason)
                 return Result.ABORTED
-            self._execution = self._scheduler.executor.begin(self.text, self)
+        execution = self._scheduler.executor.begin(self.text, self)
+        with self._lock:
+            self._execution = execution
+            stopped = self.stop_reason
+        if stopped:
+            execution.stop(stopped, False)
         return self._execution.run()
 
     def _jenkinsfile(self) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +59,11 @@ class Home:
 
     def workspace(self, job: str) -> Path:
         return self.workspaces / job
+
+    def workspace_roots(self) -> Iterator[Path]:
+        """`workspace`, `workspace@2` and so on."""
+        yield self.workspaces
+        yield from (self.root / f"{self.workspaces.name}@{number}" for number in itertools.count(2))
 
     # On a full disk the ballast goes overboard, so that the end of a build can still be noted.
 

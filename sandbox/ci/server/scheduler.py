@@ -214,6 +214,12 @@ class Scheduler:
 
     # What a build asks for
 
+    def free_workspaces(self, item: int) -> Path:
+        """Where a build has its workspaces: builds of one job that run at the same time must not share them."""
+        with self._changed:
+            taken = {build.workspaces for build in self._running.values() if build.item.id == item}
+        return next(folder for folder in self.home.workspace_roots() if folder not in taken)
+
     def definition(self, item: Item) -> Definition:
         """What its configuration means, with what the last run of its Jenkinsfile declared instead of the XML's."""
         try:

@@ -50,6 +50,9 @@ def log_as_json() -> None:
 
 def serve(settings: Settings, executor: Executor) -> None:
     """Answers requests until SIGTERM, SIGINT or a call of /exit; /restart starts the program anew."""
+    environ = dict(os.environ)
+    for name in [name for name in os.environ if name.startswith("CI_")]:
+        del os.environ[name]  # builds inherit our environment; passwords are none of their business
     server = Server(settings, executor)
     http = waitress.server.create_server(
         App(server),
@@ -78,4 +81,4 @@ def serve(settings: Settings, executor: Executor) -> None:
     server.stop()
     if server.restart_wanted:
         http.close()
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environ)

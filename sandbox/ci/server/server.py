@@ -42,6 +42,7 @@ class Settings:
     seeds: Path | None = None
     upload_limit: int = 256 * 1024**2
     webhook_secret: str = ""
+    heap_mb: int = 96
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
@@ -59,6 +60,7 @@ class Settings:
             seeds=Path(seeds) if seeds else None,
             upload_limit=int(environ.get("CI_UPLOAD_LIMIT") or cls.upload_limit),
             webhook_secret=environ.get("CI_WEBHOOK_SECRET", ""),
+            heap_mb=int(environ.get("CI_HEAP_MB") or cls.heap_mb),
         )
 
 

@@ -29,7 +29,7 @@ def run_on_node(line: Line, label: str, custom: Any, body: Callable[[], Any]) ->
     if custom:
         base = run.place.workspaces / text(custom)
     else:
-        base = run.place.workspaces / run.place.job.replace("/", "_")
+        base = run.place.workspaces / run.place.job
     try:
         with line.waiting():
             executor = run.place.executor(label, line.stopped)
