@@ -11,12 +11,16 @@ from typing import Any
 
 import click
 
-from sandbox.commands import json_option
+from sandbox.commands import ci_server, json_option
 
 
 @click.group()
 def ci() -> None:
     """Check and run Jenkinsfiles, here or on the ci service."""
+
+
+for verb in ci_server.VERBS:
+    ci.add_command(verb)
 
 
 @ci.command()
