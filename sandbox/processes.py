@@ -80,7 +80,7 @@ CHUNK = 1 << 18
 
 
 class Conversation:
-    """A long-lived program that we talk to by lines: write to `stdin`, read from `stdout`."""
+    """A long-lived program that we talk to by lines: write to `stdin`, read `lines()`."""
 
     def __init__(self, command: Sequence[str]) -> None:
         """Raises OSError if the program cannot be started."""
@@ -88,7 +88,7 @@ class Conversation:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=CHUNK)
         assert self._process.stdin is not None and self._process.stdout is not None
         self.stdin: IO[bytes] = self._process.stdin
-        self.stdout: IO[bytes] = self._process.stdout
+        self._stdout: IO[bytes] = self._process.stdout
         self.pid = self._process.pid
 
     def end(self, seconds: float = 0.0) -> int:
@@ -100,6 +100,11 @@ class Conversation:
         except subprocess.TimeoutExpired:
             self._process.kill()
             return self._process.wait()
+
+    def lines(self) -> Iterator[bytes]:
+        """What it writes, line by line, until it ends."""
+        with self._stdout as stdout:
+            yield from stdout
 
 
 class Group:

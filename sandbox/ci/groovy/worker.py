@@ -145,7 +145,9 @@ class GroovyWorker:
         return build
 
     def close(self) -> None:
+        """Ends the process; builds in it are lost."""
         self._process.end(seconds=1)
+        self._mourned.wait()
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Raises WorkerLost."""
@@ -162,7 +164,7 @@ class GroovyWorker:
         raise WorkerLost(self.lost)
 
     def _listen(self) -> None:
-        for line in self._process.stdout:
+        for line in self._process.lines():
             message = json.loads(line)
             if "re" in message:
                 with self._lock:

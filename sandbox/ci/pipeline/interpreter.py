@@ -325,7 +325,7 @@ class Interpreter:
 
         def inner() -> None:
             nonlocal failure
-            failure = self.guarded(line, body)
+            failure = self.guarded(line, body, again=any(c.name == "retry" for c in _calls(stage.options)))
             failure = self.post(line, stage.post, failure, stage)
             if failure:
                 raise failure
@@ -348,13 +348,13 @@ class Interpreter:
         if skipped:
             self.skip(line, stage, Skip(words.SKIPPED_WHEN), name)
 
-    def guarded(self, line: Line, body: Callable[[], Failure | None]) -> Failure | None:
-        """Runs a body; what it raised or returned as failure, counted in the result."""
+    def guarded(self, line: Line, body: Callable[[], Failure | None], again: bool) -> Failure | None:
+        """Runs a body; what it raised or returned as failure, counted in the result unless it may be run again."""
         try:
             failure = body()
         except Failure as error:
             failure = error
-        if failure is not None:
+        if failure is not None and not again:
             line.worsen(result_of(failure))
         return failure
 

@@ -95,8 +95,11 @@ def beside_each_other(line: Line, branches: Mapping[str, Callable[[Line], Any]],
         def work(name: str, function: Callable[[Line], Any]) -> None:
             own = lines[name]
             try:
-                with run.node(own, "branch", name), braces(own, f"Branch: {name}"):
-                    values[name] = function(own)
+                with run.node(own, "branch", name):
+                    try:
+                        values[name] = function(own)
+                    finally:
+                        own.log("[Pipeline] }")
             except Failure as failure:
                 with lock:
                     failures.append(failure)
@@ -110,6 +113,8 @@ def beside_each_other(line: Line, branches: Mapping[str, Callable[[Line], Any]],
                 trouble.append(error)
 
         threads = [threading.Thread(target=work, args=item, name=item[0], daemon=True) for item in branches.items()]
+        for name in branches:
+            line.log(f"[Pipeline] {{ (Branch: {name})")
         with line.branched(list(lines.values())):
             for thread in threads:
                 thread.start()
