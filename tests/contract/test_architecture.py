@@ -13,11 +13,11 @@ PACKAGE = Path(sandbox.__file__).parent
 HOMES = {
     "docker": {"engine"},
     "python_on_whales": {"engine"},
-    "requests": {"readiness"},
+    "requests": {"readiness", "client"},
     "yaml": {"yamlfile"},
     "jmespath": {"expression"},
     "filelock": {"workspace"},
-    "subprocess": {"processes"},
+    "subprocess": {"processes", "repositories"},
     "rich": {"output"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))

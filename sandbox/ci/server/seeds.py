@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sandbox import yamlfile
 from sandbox.ci.model import Credential, Declared, Source
 from sandbox.ci.server import configuration, credentials
 from sandbox.ci.server.configuration import BadConfiguration, Definition
@@ -65,19 +66,13 @@ def ensure_folders(server: Server, path: str) -> None:
 
 
 def _documents(paths: list[Path]) -> Iterator[tuple[dict[str, Any], Path]]:
-    import yaml
-
-    for path in paths:
-        if not path.is_file():
-            continue
-        try:
-            data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
-            logger.error("seed %s: %s", path, error)
-            continue
-        if isinstance(data, dict):
-            yield data, path
-        else:
+    for path in (path for path in paths if path.is_file()):
+        file = yamlfile.read(path)
+        for problem in file.problems:
+            logger.error("seed %s", problem)
+        if isinstance(file.data, dict):
+            yield file.data, path
+        elif not file.problems:
             logger.error("seed %s: must hold names and values", path)
 
 
