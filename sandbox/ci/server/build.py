@@ -119,7 +119,7 @@ class RunningBuild:
 
     def say(self, text: str) -> None:
         """A line of the server's own in the log."""
-        self.write(text.encode("utf-8", "replace") + b"\n")
+        self._append(text.encode("utf-8", "replace") + b"\n")
 
     def answer(self, id: str, user: str, values: Mapping[str, Any]) -> None:
         """Answers an input. Raises LookupError when it does not wait (any more)."""
@@ -139,6 +139,10 @@ class RunningBuild:
     # Place
 
     def write(self, data: bytes) -> int:
+        # On a full disk, what little room there is now belongs to the end of the build.
+        return self._log.size if self._full else self._append(data)
+
+    def _append(self, data: bytes) -> int:
         try:
             size = self._log.write(data)
         except OSError as error:
@@ -357,7 +361,7 @@ class RunningBuild:
             else:
                 reason = str(error)
             self.stop_reason = f"The build was stopped: {reason}"
-            self.write(f"\n{self.stop_reason}\n".encode())
+            self.say(f"\n{self.stop_reason}")
             if self._execution:
                 threading.Thread(target=self._execution.stop, args=(self.stop_reason, False), daemon=True).start()
         return Result.FAILURE
@@ -369,7 +373,7 @@ class RunningBuild:
         self.save_flow()
 
     def _finish_log(self, result: Result) -> None:
-        self.write(f"Finished: {result.name}\n".encode())
+        self.say(f"Finished: {result.name}")
         self._log.close()
 
 

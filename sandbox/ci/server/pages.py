@@ -132,7 +132,7 @@ def show(call: Call, template: str, title: str, status: int = 200, **values: Any
         .get_template(template)
         .render(
             title=title,
-            caller=call.caller,
+            person=call.caller,
             crumb=Markup(crumb),
             session=call.server.session,
             version=VERSION,
