@@ -65,7 +65,7 @@ def test_a_job_from_nothing_to_its_build(page, server: Running) -> None:  # type
     page.wait_for_selector(".stages .cell.unstable, .stages .cell.success")
     assert page.inner_text(".stages thead").split("\n")[0].startswith("Build")
     page.click("#builds >> text=#1")
-    page.wait_for_selector("h1 >> text=unstable")
+    page.wait_for_selector("h1 .pill >> text=unstable")
     assert page.eval_on_selector(".log .ansi-green", "each => each.textContent") == "green"
     assert "1 failed" in page.inner_text("#results")
     page.click("#results >> text=Tests")
@@ -86,7 +86,7 @@ def test_the_console_and_the_lists_are_live(page, server: Running) -> None:  # t
     page.check("#times")
     assert page.inner_text(".log time >> nth=0").count(":") == 2
     page.wait_for_selector(".log >> text=Finished: SUCCESS")
-    page.wait_for_selector("h1 >> text=success")
+    page.wait_for_selector("h1 .pill >> text=success")
     lines = page.eval_on_selector_all(".log > span", "all => all.map(each => each.lastChild.textContent.trim())")
     assert [line for line in lines if line.startswith("tick")] == [f"tick {n}" for n in range(1, 7)]
 
@@ -94,10 +94,10 @@ def test_the_console_and_the_lists_are_live(page, server: Running) -> None:  # t
 def test_stop_and_answer(page, server: Running) -> None:  # type: ignore[no-untyped-def]
     server.create("sleeps", "sh 'exec sleep 60'")
     server.submit("sleeps")
-    until(lambda: "sleep" in server.console("sleeps", 1))
+    until(lambda: "[Pipeline] sh" in server.console("sleeps", 1))
     page.goto("/job/sleeps/1/")
     page.click("text=Stop")
-    page.wait_for_selector("h1 >> text=aborted")
+    page.wait_for_selector("h1 .pill >> text=aborted")
     server.create("asks", "input 'Deploy?'\necho 'deployed'")
     page.goto("/job/asks/")
     page.click("text=Build now")

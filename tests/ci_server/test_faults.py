@@ -104,7 +104,7 @@ def test_pages_that_wait_leave_room_for_others(server: Running) -> None:
     try:
         for _ in range(60):
             client = socket.create_connection(("127.0.0.1", server.port))
-            client.sendall(b"GET /events?topics=jobs HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            client.sendall(b"GET /events?topics=jobs:0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
             held.append(client)
         assert b" 503 " in held[-1].recv(100)
         assert server.answers()
@@ -115,7 +115,7 @@ def test_pages_that_wait_leave_room_for_others(server: Running) -> None:
 
 
 def _event_stream_opens(server: Running) -> bool:
-    with requests.get(f"{server.url}events?topics=jobs", stream=True, timeout=20) as answer:
+    with requests.get(f"{server.url}events?topics=jobs:0", stream=True, timeout=20) as answer:
         return answer.ok
 
 

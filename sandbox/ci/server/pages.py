@@ -124,7 +124,8 @@ def show(call: Call, template: str, title: str, status: int = 200, **values: Any
     from sandbox.ci.server.server import VERSION
 
     crumb = f'<input type="hidden" name="{CRUMB}" value="{call.server.security.crumb(call.caller)}">'
-    values.setdefault("topics", "")
+    wanted = [name for name in values.pop("topics", "").split(",") if name]
+    values["topics"] = ",".join(f"{name}:{call.seen.get(name, 0)}" for name in wanted)
     values.setdefault("crumbs", [(title, call.request.path)])
     values.setdefault("api", call.request.path if call.request.path.endswith("/") else f"{call.request.path}/")
     content = (
@@ -163,8 +164,12 @@ def static(call: Call, name: str) -> Response:
 
 @get("/events")
 def events(call: Call) -> Response:
-    topics = [name for name in call.value("topics").split(",") if name][:10]
-    return streams.changes(call.server, topics)
+    seen = {}
+    for each in call.value("topics").split(",")[:10]:
+        name, _, version = each.rpartition(":")
+        if name and version.isdigit():
+            seen[name] = int(version)
+    return streams.changes(call.server, seen)
 
 
 @get("/<jobs:path>/<build:number>/console/events")

@@ -6,7 +6,7 @@ import codecs
 import json
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,11 +27,11 @@ GAP = 0.1  # seconds between two pieces: a build that prints fast does not make 
 _open = threading.Semaphore(MOST)
 
 
-def changes(server: Server, topics: Collection[str]) -> Response:
-    """An event `changed` whenever one of the topics has."""
+def changes(server: Server, shown: Mapping[str, int]) -> Response:
+    """An event `changed` whenever one of the topics is newer than what a page shows of it."""
 
     def events() -> Iterator[str]:
-        seen = server.topics.versions(topics)
+        seen = dict(shown)
         yield "retry: 1000\n\n: here\n\n"
         while not server.topics.closed:
             fresh = server.topics.wait(seen, BREATH)

@@ -24,6 +24,10 @@ class Topics:
         with self._changed:
             self._versions.pop(name, None)
 
+    def all(self) -> dict[str, int]:
+        with self._changed:
+            return dict(self._versions)
+
     def versions(self, names: Collection[str]) -> dict[str, int]:
         with self._changed:
             return {name: self._versions.get(name, 0) for name in names}

@@ -80,6 +80,7 @@ class Call:
     def __init__(self, server: Server, request: Request, caller: Caller) -> None:
         self.server, self.request, self.caller = server, request, caller
         self.url = request.host_url
+        self.seen = server.topics.all()  # before anything is read: what changes later is told to the page
         self.beans = Beans(server, self.url)
 
     def item(self, path: str) -> Item:
