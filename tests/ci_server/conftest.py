@@ -25,10 +25,11 @@ AUTH = ("admin", PASSWORD)
 class Running:
     """A server that can be killed and started again on the same folder."""
 
-    def __init__(self, home: Path, **environ: str) -> None:
+    def __init__(self, home: Path, program: str = "tests.ci_server.lines", **environ: str) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
+        self.program = program
         self.home, self.url = home, f"http://127.0.0.1:{self.port}/"
         self.environ = {
             **os.environ,
@@ -45,7 +46,7 @@ class Running:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.ci_server.lines"],
+                [sys.executable, "-m", self.program],
                 env=self.environ,
                 cwd=ROOT,
                 stdout=log,

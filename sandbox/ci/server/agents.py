@@ -45,6 +45,7 @@ class Agents:
 
     def __init__(self, executors: int, labels: frozenset[str]) -> None:
         self.changed = threading.Condition(threading.RLock())
+        self._line: list[tuple[object, str]] = []  # who waits for an executor, and its label
         self._agents = {BUILT_IN: Agent(BUILT_IN, labels, [None] * executors, "the Jenkins controller's built-in node")}
 
     def all(self) -> list[Agent]:
@@ -93,20 +94,18 @@ class Agents:
     ) -> Iterator[str]:
         """An executor, as soon as there is one; the agent's name. `waiting` is told the seconds, and may raise."""
         self.check(label)
-        began = clock()
+        began, ticket = clock(), object()
         with self.changed:
-            while True:
-                for agent in self._agents.values():
-                    if agent.free > 0 and agent.suits(label):
-                        index = agent.slots.index(None)
-                        agent.slots[index] = build
-                        agent.since[index] = int(clock() * 1000)
-                        break
-                else:
+            self._line.append((ticket, label))
+            try:
+                while (agent := self._free_for(ticket, label)) is None:
                     self.changed.wait(0.25)
                     waiting(clock() - began)
-                    continue
-                break
+            finally:
+                self._line.remove((ticket, label))
+            index = agent.slots.index(None)
+            agent.slots[index] = build
+            agent.since[index] = int(clock() * 1000)
         try:
             yield agent.name
         finally:
@@ -115,6 +114,15 @@ class Agents:
                 if build in current.slots:
                     current.slots[current.slots.index(build)] = None
                 self.changed.notify_all()
+
+    def _free_for(self, ticket: object, label: str) -> Agent | None:
+        """A free agent that suits, and for which nobody who suits came earlier: first come, first served."""
+        for agent in self._agents.values():
+            if agent.free > 0 and agent.suits(label):
+                earlier = [other for other, wanted in self._line if agent.suits(wanted)]
+                if ticket in earlier[: agent.free]:
+                    return agent
+        return None
 
 
 def matches(expression: str, labels: frozenset[str]) -> bool:
