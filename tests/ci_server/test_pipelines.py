@@ -38,7 +38,8 @@ def test_a_declarative_pipeline(real: Running) -> None:
             parameters { string(name: 'WHO', defaultValue: 'world') }
             stages {
                 stage('Greet') { steps { sh 'echo hello $WHO from $JOB_NAME $BUILD_NUMBER' } }
-                stage('Both') { parallel { stage('left') { steps { echo 'l' } } stage('right') { steps { echo 'r' } } } } }
+                stage('Both') { parallel { stage('left') { steps { echo 'l' } }
+                    stage('right') { steps { echo 'r' } } } } }
             post { always { echo 'the end' } } }""",
     )
     assert real.build("declarative")["result"] == "SUCCESS"

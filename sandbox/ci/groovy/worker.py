@@ -149,6 +149,10 @@ class GroovyWorker:
         self._process.end(seconds)
         self._mourned.wait()
 
+    def wait(self) -> None:
+        """Returns when the process has ended; `lost` then says why."""
+        self._mourned.wait()
+
     def send(self, message: Mapping[str, Any]) -> None:
         """Raises WorkerLost."""
         line = json.dumps(message, separators=(",", ":")).encode() + b"\n"
