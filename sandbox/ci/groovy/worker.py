@@ -165,7 +165,11 @@ class GroovyWorker:
 
     def _listen(self) -> None:
         for line in self._process.lines():
-            message = json.loads(line)
+            try:
+                message = json.loads(line)
+            except ValueError:  # cut off, or not ours: Java itself has something to say
+                log.warning("the Groovy worker said: %s", line.decode(errors="replace").strip())
+                continue
             if "re" in message:
                 with self._lock:
                     answer = self._answers.pop(message["re"])
@@ -186,10 +190,13 @@ class GroovyWorker:
         )
         with self._lock:
             self.lost = reason
-            waiting = [*self._answers.values(), *(strand.inbox for strand in self._strands.values())]
+            answers, strands = list(self._answers.values()), list(self._strands.values())
         self._mourned.set()
-        for queue in waiting:
-            queue.put(None)
+        for answer in answers:
+            answer.put(None)
+        for strand in strands:
+            strand.inbox.put(None)
+            strand.abandon(Failure(reason, INTERRUPTED, result="ABORTED", causes=[f"Aborted: {reason}"]))
 
     def register(self, strand: Strand) -> None:
         with self._lock:
@@ -200,6 +207,28 @@ class GroovyWorker:
     def unregister(self, strand: Strand) -> None:
         with self._lock:
             self._strands.pop((strand.build.number, strand.number), None)
+
+
+class WarmWorker:
+    """Keeps one worker ready: the first call starts it, a call after it was lost starts another."""
+
+    def __init__(self, heap_mb: int = 128) -> None:
+        self._heap_mb = heap_mb
+        self._lock = threading.Lock()
+        self._worker: GroovyWorker | None = None
+
+    def __call__(self) -> GroovyWorker:
+        """A live worker. Raises SandboxError without Java or Groovy."""
+        with self._lock:
+            if self._worker is None or self._worker.lost is not None:
+                self._worker = GroovyWorker(self._heap_mb)
+            return self._worker
+
+    def close(self) -> None:
+        with self._lock:
+            if self._worker is not None:
+                self._worker.close()
+                self._worker = None
 
 
 class GroovyBuild:
@@ -273,8 +302,15 @@ class Strand:
         if stop is not None:
             stop()
 
+    def abandon(self, failure: Failure) -> None:
+        """Interrupts a step of ours whose other half is gone."""
+        with self._state:
+            self._in_groovy = False
+        self.interrupt(failure)
+
     @property
     def stopped(self) -> bool:
+        """Whether we were interrupted and have not said so yet."""
         return self._pending is not None
 
     def check(self) -> None:
@@ -328,7 +364,7 @@ class Strand:
             with self._state:
                 self._in_groovy = False
                 halting, self._halting = self._halting, None
-                if halting is not None and "failed" not in message:
+                if halting is not None and not message.get("halted"):
                     self._pending = halting
                     self.wake.set()
             if "done" in message:
