@@ -169,7 +169,7 @@ class Place(Protocol):
         ...
 
     def executor(self, label: str, stopped: Callable[[], bool]) -> AbstractContextManager[str]:
-        """Waits for an executor that has the label; gives the agent's name. Raises LookupError for a label nobody has."""
+        """Waits for an executor that has the label; gives the agent's name. LookupError for a label nobody has."""
         ...
 
     def credential(self, id: str) -> Credential | None: ...
@@ -177,9 +177,7 @@ class Place(Protocol):
         """Waits for an answer: who gave it, and the parameters' values. Raises Aborted if it was refused."""
         ...
 
-    def build(
-        self, job: str, parameters: Mapping[str, Any], wait: bool, stopped: Callable[[], bool]
-    ) -> Outcome:
+    def build(self, job: str, parameters: Mapping[str, Any], wait: bool, stopped: Callable[[], bool]) -> Outcome:
         """Starts another job. Raises LookupError when there is none of this name."""
         ...
 

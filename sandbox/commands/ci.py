@@ -52,9 +52,13 @@ def _pairs(values: tuple[str, ...], what: str) -> dict[str, str]:
 @ci.command()
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="A build parameter.")
-@click.option("--credentials", type=click.Path(path_type=Path, exists=True), help="YAML list of {id, kind, secret, ...}.")
+@click.option(
+    "--credentials", type=click.Path(path_type=Path, exists=True), help="YAML list of {id, kind, secret, ...}."
+)
 @click.option("--library", "libraries", multiple=True, metavar="NAME=FOLDER", help="A shared library.")
-@click.option("--workspace", type=click.Path(path_type=Path, file_okay=False), help="Folder to run in [a temporary one].")
+@click.option(
+    "--workspace", type=click.Path(path_type=Path, file_okay=False), help="Folder to run in [a temporary one]."
+)
 @json_option
 @click.pass_context
 def run(

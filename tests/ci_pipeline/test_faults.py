@@ -151,7 +151,11 @@ def test_a_step_that_ignores_sigterm_is_killed(
 
 
 def test_invalid_utf8_passes_through(worker: GroovyWorker, place: Building) -> None:
-    text = r"""node { sh 'set +x; printf "a\\377\\376b\\n"'; def out = sh(script: 'printf "\\377x"', returnStdout: true); echo "got ${out.size()}" }"""
+    text = r"""node {
+        sh 'set +x; printf "a\\377\\376b\\n"'
+        def out = sh(script: 'printf "\\377x"', returnStdout: true)
+        echo "got ${out.size()}"
+    }"""
     assert execute(worker, text, place) is Result.SUCCESS
     assert b"a\xff\xfeb\n" in place.kept
     assert "got 2" in place.log
@@ -187,7 +191,8 @@ def test_a_matrix_of_256_cells(worker: GroovyWorker, place: Building) -> None:
 
 @pytest.mark.parametrize("name", ["../../escape", "snow\u2603man", "x" * 255, "a/b"])
 def test_hostile_names_stay_inside(worker: GroovyWorker, place: Building, name: str) -> None:
-    text = f"node {{ writeFile file: 'f', text: 'x'\nstash name: '{name}'\ndir('d') {{ unstash '{name}' }}\nassert fileExists('d/f') }}"
+    there_and_back = f"stash name: '{name}'\ndir('d') {{ unstash '{name}' }}\nassert fileExists('d/f')"
+    text = f"node {{ writeFile file: 'f', text: 'x'\n{there_and_back} }}"
     assert execute(worker, text, place) is Result.SUCCESS, place.log
     assert not list(place.folder.parent.parent.rglob("escape*"))
 

@@ -373,7 +373,10 @@ class Strand:
                 raise _failure(message["failed"])
             try:
                 self.check()
-                answer: dict[str, Any] = {"op": "value", "value": encode(self._serve(message["step"], decode(message["args"])))}
+                answer: dict[str, Any] = {
+                    "op": "value",
+                    "value": encode(self._serve(message["step"], decode(message["args"]))),
+                }
             except Failure as failure:
                 answer = {"op": "raise", **_raised(failure)}
             self._tell(answer)

@@ -199,7 +199,9 @@ class Run:
             if pipeline.place.key == key:
                 Interpreter(line, pipeline, pieces.number).run()
                 return
-        raise Failure("Only one pipeline { ... } block can be executed in a single run.", "java.lang.IllegalStateException")
+        raise Failure(
+            "Only one pipeline { ... } block can be executed in a single run.", "java.lang.IllegalStateException"
+        )
 
     def _step(self, line: Line, step: RegisteredStep, args: list[Any]) -> Any:
         if not step.quiet:
@@ -352,7 +354,7 @@ def bind(step: RegisteredStep, args: list[Any], line: Line) -> tuple[dict[str, A
             given = {sole.name: given}
         closure = given.pop(BODY, closure) if signature.takes_body else closure
     elif len(args) == 1 and not step.loose:
-        only = signature.sole.name if signature.sole else step.first
+        only = signature.sole.name if signature.sole else None
         only = only or (signature.parameters[0].name if signature.parameters else None)
         if only is None:
             if args[0] is not None:
@@ -371,7 +373,7 @@ def bind(step: RegisteredStep, args: list[Any], line: Line) -> tuple[dict[str, A
 
 def _first(step: RegisteredStep) -> str:
     sole = step.signature.sole
-    return sole.name if sole else step.first or step.signature.parameters[0].name
+    return sole.name if sole else step.signature.parameters[0].name
 
 
 def _converted(step: RegisteredStep, given: Mapping[str, Any], line: Line) -> dict[str, Any]:
@@ -398,7 +400,8 @@ def _converted(step: RegisteredStep, given: Mapping[str, Any], line: Line) -> di
     for parameter in step.signature.required:
         if parameter.name not in arguments:
             raise Failure(
-                f'Missing required parameter: "{parameter.name}" of step {step.name}', "java.lang.IllegalArgumentException"
+                f'Missing required parameter: "{parameter.name}" of step {step.name}',
+                "java.lang.IllegalArgumentException",
             )
     return arguments
 

@@ -26,7 +26,6 @@ class RegisteredStep:
     function: Callable[..., Any]
     loose: bool
     quiet: bool
-    first: str | None
 
     @property
     def name(self) -> str:
@@ -56,7 +55,7 @@ def step(
         parameters = list(inspect.signature(function).parameters.values())[1:]
         spec = tuple(_parameter(p) for p in parameters if p.name not in (BODY, "more"))
         takes_body = any(p.name == BODY for p in parameters)
-        _steps[known] = RegisteredStep(Signature(known, spec, takes_body), function, loose, quiet, first)
+        _steps[known] = RegisteredStep(Signature(known, spec, takes_body, first), function, loose, quiet)
         return function
 
     return register

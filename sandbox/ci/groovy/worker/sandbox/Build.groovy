@@ -76,6 +76,10 @@ class Build {
         InvokerHelper.invokeMethod(target, 'call', arguments as Object[])
     }
 
+    Class compile(String text) {
+        classes.parseClass(new GroovyCodeSource(text, SCRIPT, '/groovy/shell'), false)
+    }
+
     private Object runScript(String text, String name, boolean main) {
         Class type = classes.parseClass(new GroovyCodeSource(text, main ? SCRIPT : name, '/groovy/shell'), false)
         if (!Script.isAssignableFrom(type)) {
