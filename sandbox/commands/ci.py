@@ -59,6 +59,7 @@ def _pairs(values: tuple[str, ...], what: str) -> dict[str, str]:
 @click.option(
     "--workspace", type=click.Path(path_type=Path, file_okay=False), help="Folder to run in [a temporary one]."
 )
+@click.option("--scm", metavar="URL", help="Git repository that `checkout scm` brings.")
 @json_option
 @click.pass_context
 def run(
@@ -68,6 +69,7 @@ def run(
     credentials: Path | None,
     libraries: tuple[str, ...],
     workspace: Path | None,
+    scm: str | None,
     as_json: bool,
 ) -> None:
     """Run a Jenkinsfile here, once. Exit code 0 for SUCCESS, else 1; the log goes to standard output.
@@ -77,6 +79,7 @@ def run(
     import json
 
     from sandbox.ci.groovy.worker import GroovyWorker
+    from sandbox.ci.model import Source
     from sandbox.ci.pipeline.local import LocalPlace, read_credentials
     from sandbox.ci.pipeline.run import Run
 
@@ -100,6 +103,7 @@ def run(
             parameters=_pairs(parameters, "NAME=VALUE"),
             credentials=known,
             libraries=folders,
+            source=Source(scm) if scm else None,
         )
         if workspace is not None:
             place.workspaces, place.job = workspace.resolve().parent, workspace.resolve().name

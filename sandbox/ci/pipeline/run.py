@@ -215,7 +215,7 @@ class Run:
                     arguments[BODY] = Body(line, closure) if closure else None
                 return step.function(line, **step.keywords(arguments))
             finally:
-                if is_block and not step.quiet:
+                if closure and not step.quiet:
                     line.log(f"[Pipeline] // {step.name}")
 
     def block(self, line: Line, name: str, arguments: Mapping[str, Any], body: Callable[[], Any]) -> Any:
@@ -366,7 +366,7 @@ def bind(step: RegisteredStep, args: list[Any], line: Line) -> tuple[dict[str, A
             given = {**args[0], **{_first(step): args[1]}}
         else:
             given = {p.name: value for p, value in zip(signature.parameters, args, strict=False)}
-    if signature.takes_body and closure is None:
+    if step.needs_body and closure is None:
         raise Failure(f"{step.name} step must be called with a body", "java.lang.IllegalStateException")
     return _converted(step, given, line), closure
 

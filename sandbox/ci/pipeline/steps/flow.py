@@ -51,9 +51,13 @@ def script(line: Line, body: Body) -> Any:
 
 
 @step()
-def stage(line: Line, name: str, body: Body, concurrency: int | None = None) -> Any:
-    """A named part of the pipeline."""
-    return in_stage(line, name, lambda: body.on(line))
+def stage(line: Line, name: str, body: Body | None = None, concurrency: int | None = None) -> Any:
+    """A named part of the pipeline. Without a block, as in old scripts, it only says the name."""
+    if body is None:
+        line.log(f"Entering stage {name}")
+        return None
+    block = body
+    return in_stage(line, name, lambda: block.on(line))
 
 
 def in_stage(line: Line, name: str, body: Callable[[], Any]) -> Any:

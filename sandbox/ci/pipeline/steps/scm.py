@@ -155,8 +155,7 @@ class _Git:
         code, output = self._run(*arguments)
         if code:
             raise Failure(
-                f'Error fetching remote repo: Command "git {" ".join(arguments)}" returned status code {code}:\n{output}',
-                "hudson.AbortException",
+                f'Error fetching remote repo: Command "git {" ".join(arguments)}" returned status code {code}:\n{output}'
             )
 
     def quiet(self, *arguments: str) -> None:
