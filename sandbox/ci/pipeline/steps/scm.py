@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -154,9 +155,8 @@ class _Git:
         self.line.log(f" > git {shown} # timeout=10")
         code, output = self._run(*arguments)
         if code:
-            raise Failure(
-                f'Error fetching remote repo: Command "git {" ".join(arguments)}" returned status code {code}:\n{output}'
-            )
+            command = f"git {shlex.join(arguments)}"
+            raise Failure(f'Error fetching remote repo: Command "{command}" returned status code {code}:\n{output}')
 
     def quiet(self, *arguments: str) -> None:
         self._run(*arguments)
