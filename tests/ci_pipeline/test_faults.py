@@ -197,6 +197,12 @@ def test_hostile_names_stay_inside(worker: GroovyWorker, place: Building, name: 
     assert not list(place.folder.parent.parent.rglob("escape*"))
 
 
+def test_a_type_changed_by_a_build_is_itself_again_in_the_next(worker: GroovyWorker, place: Building) -> None:
+    assert execute(worker, "String.metaClass.shout = { -> delegate + '!' }\necho 'x'.shout()", place) is Result.SUCCESS
+    assert "\nx!\n" in place.log
+    assert execute(worker, "'x'.shout()", place) is Result.FAILURE
+
+
 def test_stopping_while_a_lock_is_waited_for(worker: GroovyWorker, places: Callable[[str], Building]) -> None:
     text = "parallel a: { lock('x') { echo 'got it'; sleep 60 } }, b: { sleep 1; lock('x') { echo 'never' } }"
     build = Background(worker, text, places("a"))

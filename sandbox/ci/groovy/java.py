@@ -19,7 +19,9 @@ GROOVY = (
     "/opt/groovy/embeddable/groovy-all-2.4.21.jar",
 )
 FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-XX:-UsePerfData",
-         "-XX:+ExitOnOutOfMemoryError", "-XX:+DisplayVMOutputToStderr")  # fmt: skip
+         # Java warns on standard output, which is where the worker talks to us.
+         "-Xlog:disable", "-Xlog:all=warning:stderr", "-XX:+DisplayVMOutputToStderr",
+         "-XX:+ExitOnOutOfMemoryError")  # fmt: skip
 # Groovy 2.4 looks into the JDK's own classes when a script calls their methods.
 OPENED = ("java.lang", "java.lang.reflect", "java.util", "java.util.concurrent", "java.io", "java.net", "java.nio.file",
           "java.text", "java.time", "java.util.regex", "java.util.stream")  # fmt: skip

@@ -144,9 +144,9 @@ class GroovyWorker:
         self.send({"op": "open", "build": build.number})
         return build
 
-    def close(self) -> None:
-        """Ends the process; builds in it are lost."""
-        self._process.end(seconds=1)
+    def close(self, seconds: float = 1) -> None:
+        """Ends the process, by force if it takes longer; builds in it are lost."""
+        self._process.end(seconds)
         self._mourned.wait()
 
     def send(self, message: Mapping[str, Any]) -> None:

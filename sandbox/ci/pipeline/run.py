@@ -69,12 +69,13 @@ class Run:
         self._lock = threading.Lock()
         self._workspaces: set[Path] = set()
 
-    def execute(self) -> Result:
+    def execute(self, framed: bool = True) -> Result:
         """Runs the script; everything that goes wrong in it ends in the log and the result, never here.
 
+        `framed`: the log begins with the causes and ends with the result; a server writes these itself.
         Raises nothing but bugs of our own.
         """
-        for cause in self.place.causes:
+        for cause in self.place.causes if framed else ():
             self.log.line(str(cause.get("shortDescription") or "Started"))
         try:
             failure = self._guarded()
@@ -84,7 +85,8 @@ class Run:
             self.worsen(result_of(failure))
             self.tell(failure, self.log.line)
         result = self.result or Result.SUCCESS
-        self.log.line(f"Finished: {result.name}")
+        if framed:
+            self.log.line(f"Finished: {result.name}")
         return result
 
     def _guarded(self) -> Failure | None:

@@ -26,7 +26,7 @@ def node(line: Line, body: Body, label: str | None = None) -> Any:
 def run_on_node(line: Line, label: str, custom: Any, body: Callable[[], Any]) -> Any:
     """Waits for an executor, prepares the workspace, and ends what the block's programs left running."""
     run = line.run
-    base = run.place.workspaces / (text(custom) if custom else run.place.job.replace("/", "_"))
+    base = run.place.workspaces / (text(custom) if custom else run.place.job)
     try:
         with line.waiting():
             executor = run.place.executor(label, line.stopped)

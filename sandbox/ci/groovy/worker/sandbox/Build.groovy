@@ -137,6 +137,20 @@ class Build {
         globals.clear()
         classes.clearCache()
         classes.close()
+        forgetChangedTypes()
+    }
+
+    /** A build that changed a type for all (`String.metaClass.shout = ...`) does not leave that to the next one. */
+    private static void forgetChangedTypes() {
+        List<Class> changed = []
+        Iterator<MetaClass> all = GroovySystem.metaClassRegistry.iterator()
+        while (all.hasNext()) {
+            MetaClass type = all.next()
+            if (type instanceof ExpandoMetaClass) {
+                changed << type.theClass
+            }
+        }
+        changed.each { GroovySystem.metaClassRegistry.removeMetaClass(it) }
     }
 
     void forget(List<Long> numbers) { numbers.each { held.remove(it) } }
