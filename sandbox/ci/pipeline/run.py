@@ -146,6 +146,7 @@ class Run:
             if found is not None:
                 return self._step(line, found, args)
             if name in symbols.SYMBOLS or name in symbols.SHARED_SYMBOLS:
+                # `string(...)` and its like, for a step that takes them.
                 return Described(name, self._symbol_arguments(name, args))
         except (Failure, WorkerLost):
             raise

@@ -139,9 +139,10 @@ def mail(
     replyTo: str | None = None,
     charset: str | None = None,
     mimeType: str | None = None,
+    from_: str | None = None,
 ) -> None:
     """Sends a mail to the sandbox's inbox."""
-    _send(line, subject, body_, to, cc, bcc, replyTo, mimeType)
+    _send(line, subject, body_, to, cc, bcc, replyTo, mimeType, from_)
 
 
 @step()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from sandbox.ci.groovy.worker import Failure, Remote
+from sandbox.ci.groovy.worker import Described, Failure, Remote
 from sandbox.ci.model import Result, TestCase
 from sandbox.ci.pipeline import patterns
 from sandbox.ci.pipeline.line import Line
@@ -163,3 +163,26 @@ def publishHTML(line: Line, target: Any) -> None:
     safe = "".join(c if c.isalnum() else "_" for c in name)
     for path in patterns.files(folder, text(options.get("includes") or "**/*")):
         copy(folder / path, line.run.place.folder / "reports" / safe / path)
+
+
+STEPS_OF_CLASSES = {
+    "ArtifactArchiver": "archiveArtifacts",
+    "JUnitResultArchiver": "junit",
+    "Fingerprinter": "fingerprint",
+    "HtmlPublisher": "publishHTML",
+    "WsCleanup": "cleanWs",
+    "Mailer": "mail",
+}
+
+
+@step("step")
+def of_class(line: Line, delegate: Any) -> Any:
+    """The older way to call a step: `step([$class: 'ArtifactArchiver', artifacts: 'x'])`."""
+    options = delegate.arguments if isinstance(delegate, Described) else dict(delegate)
+    name = text(options.get("$class", "")).rsplit(".", 1)[-1]
+    if isinstance(delegate, Described):
+        name = delegate.symbol
+    elif name in STEPS_OF_CLASSES:
+        name = STEPS_OF_CLASSES[name]
+    given = {key: value for key, value in options.items() if key != "$class"}
+    return line.run.serve(line, name, [given] if given else [])
