@@ -232,7 +232,7 @@ class Run:
     @contextmanager
     def node(self, line: Line, kind: str, name: str, detail: str = "") -> Iterator[Node]:
         """Records a stage, branch or step from beginning to end; nodes made meanwhile are its children."""
-        node = Node(str(next(self._ids)), line.scope.node, kind, name, started=now(), detail=detail)
+        node = Node(str(next(self._ids)), line.scope.node, kind, clean(name), started=now(), detail=detail)
         start = self.log.offset
         if kind == "step":
             node.log = (start, start)
@@ -243,7 +243,7 @@ class Run:
                 yield node
         except Failure as failure:
             status = result_of(failure)
-            node.error = self.log.masker.text(failure.message or failure.type)
+            node.error = self.log.masker.text(clean(failure.message or failure.type))
             raise
         finally:
             status = max(status, self.stage_results.pop(node.id, Result.SUCCESS))
@@ -419,10 +419,15 @@ def _step_class(name: str) -> str:
     return f"org.jenkinsci.plugins.workflow.steps.{name[:1].upper()}{name[1:]}Step"
 
 
+def clean(text: str) -> str:
+    """Without halves of characters, which Groovy may have and UTF-8 has not."""
+    return text.encode(errors="replace").decode()
+
+
 def _detail(arguments: Mapping[str, Any]) -> str:
     for name in ("label", "script", "message", "name", "path", "file"):
         if isinstance(arguments.get(name), str):
-            return str(arguments[name])[:200]
+            return clean(arguments[name][:200])
     return ""
 
 
