@@ -107,7 +107,7 @@ def run(
         )
         if workspace is not None:
             place.workspaces, place.job = workspace.resolve().parent, workspace.resolve().name
-        worker = GroovyWorker(heap_mb=256)
+        worker = GroovyWorker(heap_mb=256, libraries=list(folders.values()))
         try:
             build = Run(worker, text, place)
             _stop_on_signal(build)

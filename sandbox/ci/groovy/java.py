@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sandbox import processes
@@ -29,6 +29,8 @@ OPENED = ("java.lang", "java.lang.reflect", "java.util", "java.util.concurrent",
 SPARING = ("-XX:SoftRefLRUPolicyMSPerMB=1", "-XX:MinHeapFreeRatio=10", "-XX:MaxHeapFreeRatio=30",
            "-XX:MaxMetaspaceSize=160m", "-XX:ReservedCodeCacheSize=48m", "-Xss1m")  # fmt: skip
 ARCHIVE = "classes.jsa"
+IN_IMAGE = ("python3", "-m", "sandbox.ci.groovy")
+IMAGE_RESERVE_MB = 256  # what Java needs besides its heap
 
 
 def groovy_jar(environ: Mapping[str, str] = os.environ) -> Path | None:
@@ -42,14 +44,36 @@ def is_there() -> bool:
     return processes.have("java") and groovy_jar() is not None
 
 
-def command(heap_mb: int) -> list[str]:
-    """What starts the worker. Compiles it first if that was not done. Raises SandboxError without Java or Groovy."""
-    jar = groovy_jar()
-    if not processes.have("java") or jar is None:
+def command(heap_mb: int, libraries: Sequence[Path] = ()) -> list[str]:
+    """What starts the worker: the host's Java, or else the one in our image, which then sees the `libraries`.
+
+    Raises SandboxError where there is neither.
+    """
+    if is_there():
+        return own_command(heap_mb)
+    image = _image()
+    if not image:
         raise SandboxError(
-            "Java or Groovy 2.4 is not installed",
-            "apt-get install groovy default-jre-headless, or use the ci service: `sandbox up ci`",
+            "Java or Groovy 2.4 is not installed, and there is no image of the ci service",
+            "apt-get install groovy default-jre-headless, or `sandbox images build ci`",
         )
+    seen = [f"--volume={folder}:{folder}:ro" for folder in libraries]
+    limits = ["--network=none", f"--memory={heap_mb + IMAGE_RESERVE_MB}m", "--read-only", "--tmpfs=/tmp"]
+    return ["docker", "run", "--rm", "--interactive", *limits, *seen, image, *IN_IMAGE, str(heap_mb)]
+
+
+def _image() -> str:
+    """The newest image of the ci service here; SANDBOX_CI_IMAGE names another. Empty if there is none."""
+    chosen = os.environ.get("SANDBOX_CI_IMAGE")
+    listed = ["docker", "images", "--format", "{{.Repository}}:{{.Tag}}", "sandbox/ci"]
+    return chosen or next(iter(processes.output(listed).split()), "")
+
+
+def own_command(heap_mb: int) -> list[str]:
+    """The worker in the Java of this computer. Compiles it first if that was not done."""
+    jar = groovy_jar()
+    if jar is None:
+        raise SandboxError("Groovy 2.4 is not installed", "apt-get install groovy")
     folder = _compiled(jar)
     opened = [f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in OPENED]
     limits = [f"-Xmx{heap_mb}m", f"-Xmn{heap_mb // 5}m", *SPARING]

@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
@@ -111,10 +112,10 @@ Serve = Callable[[str, list[Any]], Any]
 class GroovyWorker:
     """One Java process. Safe to use from many threads. Ends with `close`, or when it is lost."""
 
-    def __init__(self, heap_mb: int = 128) -> None:
-        """Raises SandboxError when Java or Groovy is missing."""
+    def __init__(self, heap_mb: int = 128, libraries: Sequence[Path] = ()) -> None:
+        """`libraries` are folders it may be asked to read. Raises SandboxError when Java or Groovy is missing."""
         try:
-            self._process = Conversation(java.command(heap_mb))
+            self._process = Conversation(java.command(heap_mb, libraries))
         except OSError as error:
             raise SandboxError(f"the Groovy worker does not start: {error}") from None
         self.pid = self._process.pid
