@@ -85,7 +85,9 @@ class Conversation:
     def __init__(self, command: Sequence[str]) -> None:
         """Raises OSError if the program cannot be started."""
         commands.debug("%s &", shlex.join(command))
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=CHUNK)
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=CHUNK, start_new_session=True
+        )
         assert self._process.stdin is not None and self._process.stdout is not None
         self.stdin: IO[bytes] = self._process.stdin
         self._stdout: IO[bytes] = self._process.stdout

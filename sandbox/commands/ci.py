@@ -56,9 +56,14 @@ def _pairs(values: tuple[str, ...], what: str) -> dict[str, str]:
 @ci.command()
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="A build parameter.")
-@click.option("--credentials", type=click.Path(path_type=Path, exists=True), help="YAML list of {id, kind, secret, ...}.")
+@click.option(
+    "--credentials", type=click.Path(path_type=Path, exists=True), help="YAML list of {id, kind, secret, ...}."
+)
 @click.option("--library", "libraries", multiple=True, metavar="NAME=FOLDER", help="A shared library.")
-@click.option("--workspace", type=click.Path(path_type=Path, file_okay=False), help="Folder to run in [a temporary one].")
+@click.option(
+    "--workspace", type=click.Path(path_type=Path, file_okay=False), help="Folder to run in [a temporary one]."
+)
+@click.option("--scm", metavar="URL", help="Git repository that `checkout scm` brings.")
 @json_option
 @click.pass_context
 def run(
@@ -68,6 +73,7 @@ def run(
     credentials: Path | None,
     libraries: tuple[str, ...],
     workspace: Path | None,
+    scm: str | None,
     as_json: bool,
 ) -> None:
     """Run a Jenkinsfile here, once. Exit code 0 for SUCCESS, else 1; the log goes to standard output.
@@ -77,6 +83,7 @@ def run(
     import json
 
     from sandbox.ci.groovy.worker import GroovyWorker
+    from sandbox.ci.model import Source
     from sandbox.ci.pipeline.local import LocalPlace, read_credentials
     from sandbox.ci.pipeline.run import Run
 
@@ -100,10 +107,11 @@ def run(
             parameters=_pairs(parameters, "NAME=VALUE"),
             credentials=known,
             libraries=folders,
+            source=Source(scm) if scm else None,
         )
         if workspace is not None:
             place.workspaces, place.job = workspace.resolve().parent, workspace.resolve().name
-        worker = GroovyWorker(heap_mb=256)
+        worker = GroovyWorker(heap_mb=256, libraries=list(folders.values()))
         try:
             build = Run(worker, text, place)
             _stop_on_signal(build)

@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sandbox import processes
@@ -20,12 +20,17 @@ GROOVY = (
 )
 FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-XX:-UsePerfData",
          # Java warns on standard output, which is where the worker talks to us.
-         "-Xlog:disable", "-Xlog:all=warning:stderr")  # fmt: skip
+         "-Xlog:disable", "-Xlog:all=warning:stderr", "-XX:+DisplayVMOutputToStderr",
+         "-XX:+ExitOnOutOfMemoryError")  # fmt: skip
 # Groovy 2.4 looks into the JDK's own classes when a script calls their methods.
 OPENED = ("java.lang", "java.lang.reflect", "java.util", "java.util.concurrent", "java.io", "java.net", "java.nio.file",
           "java.text", "java.time", "java.util.regex", "java.util.stream")  # fmt: skip
-CODE_CACHE_MB = 48
-WARM_UP = ("pipeline { agent any\n stages { stage('a') { steps { script { def a = [b: \"${1}\"]; a.each { k, v -> v } } } } } }",)
+# Groovy keeps what it learnt of each class in soft references: without these flags every build adds 150 kB for good.
+SPARING = ("-XX:SoftRefLRUPolicyMSPerMB=1", "-XX:MinHeapFreeRatio=10", "-XX:MaxHeapFreeRatio=30",
+           "-XX:MaxMetaspaceSize=160m", "-XX:ReservedCodeCacheSize=48m", "-Xss1m")  # fmt: skip
+ARCHIVE = "classes.jsa"
+IN_IMAGE = ("python3", "-m", "sandbox.ci.groovy")
+IMAGE_RESERVE_MB = 256  # what Java needs besides its heap
 
 
 def groovy_jar(environ: Mapping[str, str] = os.environ) -> Path | None:
@@ -39,34 +44,65 @@ def is_there() -> bool:
     return processes.have("java") and groovy_jar() is not None
 
 
-def command(heap_mb: int) -> list[str]:
-    """What starts the worker. Compiles it first if that was not done. Raises SandboxError without Java or Groovy."""
-    jar = groovy_jar()
-    if not processes.have("java") or jar is None:
+def command(heap_mb: int, libraries: Sequence[Path] = ()) -> list[str]:
+    """What starts the worker: the host's Java, or else the one in our image, which then sees the `libraries`.
+
+    Raises SandboxError where there is neither.
+    """
+    if is_there():
+        return own_command(heap_mb)
+    image = _image()
+    if not image:
         raise SandboxError(
-            "Java or Groovy 2.4 is not installed",
-            "apt-get install groovy default-jre-headless, or use the ci service: `sandbox up ci`",
+            "Java or Groovy 2.4 is not installed, and there is no image of the ci service",
+            "apt-get install groovy default-jre-headless, or `sandbox images build ci`",
         )
+    seen = [f"--volume={folder}:{folder}:ro" for folder in libraries]
+    limits = ["--network=none", f"--memory={heap_mb + IMAGE_RESERVE_MB}m", "--read-only", "--tmpfs=/tmp"]
+    return ["docker", "run", "--rm", "--interactive", *limits, *seen, image, *IN_IMAGE, str(heap_mb)]
+
+
+def _image() -> str:
+    """The newest image of the ci service here; SANDBOX_CI_IMAGE names another. Empty if there is none."""
+    chosen = os.environ.get("SANDBOX_CI_IMAGE")
+    listed = ["docker", "images", "--format", "{{.Repository}}:{{.Tag}}", "sandbox/ci"]
+    return chosen or next(iter(processes.output(listed).split()), "")
+
+
+def own_command(heap_mb: int) -> list[str]:
+    """The worker in the Java of this computer. Compiles it first if that was not done."""
+    jar = groovy_jar()
+    if jar is None:
+        raise SandboxError("Groovy 2.4 is not installed", "apt-get install groovy")
     folder = _compiled(jar)
     opened = [f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in OPENED]
-    archive = folder / "classes.jsa"
+    limits = [f"-Xmx{heap_mb}m", f"-Xmn{heap_mb // 5}m", *SPARING]
+    return [*_java(folder, jar), *limits, *opened, "sandbox.Worker"]
+
+
+def _java(folder: Path, jar: Path) -> list[str]:
+    """Java with our classes; an archive of loaded classes makes it start sooner and share memory."""
+    archive = folder / ARCHIVE
     sharing = [f"-XX:SharedArchiveFile={archive}"] if archive.exists() else []
-    limits = [f"-Xmx{heap_mb}m", f"-XX:ReservedCodeCacheSize={CODE_CACHE_MB}m", "-Xss1m"]
-    return ["java", *FLAGS, *limits, *sharing, *opened, "-cp", f"{folder / 'worker.jar'}:{jar}", "sandbox.Worker"]
+    return ["java", *FLAGS, *sharing, "-cp", f"{folder / 'worker.jar'}:{jar}"]
 
 
 def _compiled(jar: Path) -> Path:
     sources = sorted(SOURCES.rglob("*.groovy"))
-    key = hashlib.sha256(b"".join(source.read_bytes() for source in sources) + str(jar).encode()).hexdigest()[:16]
+    uses = f"{os.path.realpath(shutil.which('java') or 'java')} {jar} {jar.stat().st_size}"
+    key = hashlib.sha256(b"".join(source.read_bytes() for source in sources) + uses.encode()).hexdigest()[:16]
     folder = _cache() / f"groovy-{key}"
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(dir=folder.parent))
+        made.chmod(0o755)
         _compile(sources, jar, made)
         try:
             made.rename(folder)
         except OSError:  # someone else was quicker
             shutil.rmtree(made)
+        else:
+            _archive(folder, jar)
     return folder
 
 
@@ -79,6 +115,12 @@ def _compile(sources: list[Path], jar: Path, folder: Path) -> None:
     shutil.make_archive(str(folder / "worker"), "zip", classes)
     (folder / "worker.zip").rename(folder / "worker.jar")
     shutil.rmtree(classes)
+
+
+def _archive(folder: Path, jar: Path) -> None:
+    """Lets the worker compile itself warm once, and keeps the classes that took."""
+    dump = f"-XX:ArchiveClassesAtExit={folder / ARCHIVE}"
+    processes.run([*_java(folder, jar), dump, "sandbox.Worker", "warm"], "archiving the Groovy worker's classes")
 
 
 def _cache() -> Path:

@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
@@ -111,10 +112,10 @@ Serve = Callable[[str, list[Any]], Any]
 class GroovyWorker:
     """One Java process. Safe to use from many threads. Ends with `close`, or when it is lost."""
 
-    def __init__(self, heap_mb: int = 128) -> None:
-        """Raises SandboxError when Java or Groovy is missing."""
+    def __init__(self, heap_mb: int = 128, libraries: Sequence[Path] = ()) -> None:
+        """`libraries` are folders it may be asked to read. Raises SandboxError when Java or Groovy is missing."""
         try:
-            self._process = Conversation(java.command(heap_mb))
+            self._process = Conversation(java.command(heap_mb, libraries))
         except OSError as error:
             raise SandboxError(f"the Groovy worker does not start: {error}") from None
         self.pid = self._process.pid
@@ -169,7 +170,11 @@ class GroovyWorker:
 
     def _listen(self) -> None:
         for line in self._process.lines():
-            message = json.loads(line)
+            try:
+                message = json.loads(line)
+            except ValueError:  # cut off, or not ours: Java itself has something to say
+                log.warning("the Groovy worker said: %s", line.decode(errors="replace").strip())
+                continue
             if "re" in message:
                 with self._lock:
                     answer = self._answers.pop(message["re"])
@@ -190,10 +195,13 @@ class GroovyWorker:
         )
         with self._lock:
             self.lost = reason
-            waiting = [*self._answers.values(), *(strand.inbox for strand in self._strands.values())]
+            answers, strands = list(self._answers.values()), list(self._strands.values())
         self._mourned.set()
-        for queue in waiting:
-            queue.put(None)
+        for answer in answers:
+            answer.put(None)
+        for strand in strands:
+            strand.inbox.put(None)
+            strand.abandon(Failure(reason, INTERRUPTED, result="ABORTED", causes=[f"Aborted: {reason}"]))
 
     def register(self, strand: Strand) -> None:
         with self._lock:
@@ -204,6 +212,28 @@ class GroovyWorker:
     def unregister(self, strand: Strand) -> None:
         with self._lock:
             self._strands.pop((strand.build.number, strand.number), None)
+
+
+class WarmWorker:
+    """Keeps one worker ready: the first call starts it, a call after it was lost starts another."""
+
+    def __init__(self, heap_mb: int = 128) -> None:
+        self._heap_mb = heap_mb
+        self._lock = threading.Lock()
+        self._worker: GroovyWorker | None = None
+
+    def __call__(self) -> GroovyWorker:
+        """A live worker. Raises SandboxError without Java or Groovy."""
+        with self._lock:
+            if self._worker is None or self._worker.lost is not None:
+                self._worker = GroovyWorker(self._heap_mb)
+            return self._worker
+
+    def close(self) -> None:
+        with self._lock:
+            if self._worker is not None:
+                self._worker.close()
+                self._worker = None
 
 
 class GroovyBuild:
@@ -277,8 +307,15 @@ class Strand:
         if stop is not None:
             stop()
 
+    def abandon(self, failure: Failure) -> None:
+        """Interrupts a step of ours whose other half is gone."""
+        with self._state:
+            self._in_groovy = False
+        self.interrupt(failure)
+
     @property
     def stopped(self) -> bool:
+        """Whether we were interrupted and have not said so yet."""
         return self._pending is not None
 
     def check(self) -> None:
@@ -332,7 +369,7 @@ class Strand:
             with self._state:
                 self._in_groovy = False
                 halting, self._halting = self._halting, None
-                if halting is not None and "failed" not in message:
+                if halting is not None and not message.get("halted"):
                     self._pending = halting
                     self.wake.set()
             if "done" in message:
@@ -341,7 +378,10 @@ class Strand:
                 raise _failure(message["failed"])
             try:
                 self.check()
-                answer: dict[str, Any] = {"op": "value", "value": encode(self._serve(message["step"], decode(message["args"])))}
+                answer: dict[str, Any] = {
+                    "op": "value",
+                    "value": encode(self._serve(message["step"], decode(message["args"]))),
+                }
             except Failure as failure:
                 answer = {"op": "raise", **_raised(failure)}
             self._tell(answer)

@@ -81,9 +81,17 @@ def _equal(expected: Any, actual: Any) -> bool:
     return bool(expected == actual)
 
 
-REQUEST = {"id": "CHANGE_ID", "target": "CHANGE_TARGET", "branch": "CHANGE_BRANCH", "fork": "CHANGE_FORK", "url": "CHANGE_URL",
-           "title": "CHANGE_TITLE", "author": "CHANGE_AUTHOR", "authorDisplayName": "CHANGE_AUTHOR_DISPLAY_NAME",
-           "authorEmail": "CHANGE_AUTHOR_EMAIL"}  # fmt: skip
+REQUEST = {
+    "id": "CHANGE_ID",
+    "target": "CHANGE_TARGET",
+    "branch": "CHANGE_BRANCH",
+    "fork": "CHANGE_FORK",
+    "url": "CHANGE_URL",
+    "title": "CHANGE_TITLE",
+    "author": "CHANGE_AUTHOR",
+    "authorDisplayName": "CHANGE_AUTHOR_DISPLAY_NAME",
+    "authorEmail": "CHANGE_AUTHOR_EMAIL",
+}
 
 
 def _change_request(args: Mapping[str, Any], env: Mapping[str, str]) -> bool:
@@ -118,13 +126,12 @@ def met(name: str, line: Line, failure: Failure | None, in_stage: bool) -> bool:
     """Whether a `post` condition applies, by the build's result so far and the failure of what went before."""
     result = line.run.result or Result.SUCCESS
     error = result_of(failure) if failure is not None else Result.SUCCESS
-    if in_stage:
-        marked = max((line.run.stage_results.get(n, Result.SUCCESS) for n in [line.scope.stage_node.id]), default=Result.SUCCESS) if line.scope.stage_node else Result.SUCCESS
-        worst = max(error, marked)
-        if failure is None and result is Result.UNSTABLE:
-            worst = max(worst, result)
-    else:
-        worst = max(error, result)
+    stage = line.scope.stage_node
+    marked = line.run.stage_results.get(stage.id, Result.SUCCESS) if in_stage and stage else Result.SUCCESS
+    everything = max(result, error, marked)
+    # A stage is not to blame for what failed beside or before it; an unstable or aborted build shows in all its stages.
+    blamed = failure is None and result in (Result.UNSTABLE, Result.ABORTED)
+    worst = everything if not in_stage or blamed else max(error, marked)
     previous = line.run.place.previous() if name in ("changed", "fixed", "regression") else None
     before = Result[previous["result"]] if previous and previous.get("result") in Result.__members__ else None
     match name:
@@ -137,7 +144,7 @@ def met(name: str, line: Line, failure: Failure | None, in_stage: bool) -> bool:
         case "regression":
             return before is not None and max(result, error) > before
         case "unsuccessful":
-            return worst is not Result.SUCCESS
+            return everything is not Result.SUCCESS
         case "notBuilt":
             return worst is Result.NOT_BUILT
     return worst.name == name.upper()

@@ -124,10 +124,9 @@ class Interpreter:
             body()
             return
         given = {key: self._agent_value(line, value) for key, (_, value) in (agent.options or {}).items()}
-        if agent.argument is not None:
-            given["image" if agent.type == "docker" else "filename" if agent.type == "dockerfile" else "label"] = self.value(
-                line, agent.argument
-            )
+        if agent.argument is not None and agent.type != "any":
+            sole = symbols.AGENTS["label" if agent.type == "node" else str(agent.type)].sole
+            given[sole.name if sole else "filename"] = self.value(line, agent.argument)
         docker = _is_docker(agent)
         if docker and given.get("reuseNode") and line.scope.workspace is not None:
             containers.agent(line, str(agent.type), given, body)
@@ -168,10 +167,8 @@ class Interpreter:
             line.log("[Pipeline] checkout")
             return scm.checkout_default(line, folder)
 
-        if line.scope.stage:
-            variables = checkout()
-        else:
-            variables = self.in_stage(line, "Declarative: Checkout SCM", checkout)
+        title = "Declarative: Checkout SCM"
+        variables = checkout() if line.scope.stage else self.in_stage(line, title, checkout)
         line.run.checked_out |= variables
         with self._env_block(line, variables):
             yield

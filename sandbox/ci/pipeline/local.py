@@ -86,9 +86,7 @@ class LocalPlace:
     def ask(self, question: Input, stopped: Callable[[], bool]) -> tuple[str, Mapping[str, Any]]:
         raise Aborted("Rejected: nobody can answer an input here; run it as a job of the ci service")
 
-    def build(
-        self, job: str, parameters: Mapping[str, Any], wait: bool, stopped: Callable[[], bool]
-    ) -> Outcome:
+    def build(self, job: str, parameters: Mapping[str, Any], wait: bool, stopped: Callable[[], bool]) -> Outcome:
         raise LookupError(job)
 
     @contextlib.contextmanager

@@ -178,7 +178,8 @@ def _current(line: Line, name: str) -> Any:
             return None
         case "rawBuild":
             raise Failure(
-                "Scripts not permitted to use method org.jenkinsci.plugins.workflow.support.steps.build.RunWrapper getRawBuild",
+                "Scripts not permitted to use method "
+                "org.jenkinsci.plugins.workflow.support.steps.build.RunWrapper getRawBuild",
                 "org.jenkinsci.plugins.scriptsecurity.sandbox.RejectedAccessException",
             )
     raise Failure(
@@ -249,7 +250,10 @@ def _scm(line: Line) -> Remote:
     if "scm" not in line.run.objects:
         config = record(line, {"url": source.url, "name": "origin", "credentialsId": source.credentials or None})
         branch = record(line, {"name": f"*/{source.branch}" if source.branch else "*/master"})
-        line.run.objects["scm"] = ({"userRemoteConfigs": [config], "branches": [branch], "extensions": [], "key": "git"}, {})
+        line.run.objects["scm"] = (
+            {"userRemoteConfigs": [config], "branches": [branch], "extensions": [], "key": "git"},
+            {},
+        )
     return Remote("scm")
 
 

@@ -64,7 +64,9 @@ class Parser:
         name = call.name
         if name is None:
             on = call.on
-            self._error(call.place, words.OBJECT_METHOD_CALL if on is not None and on.kind == "var" else words.EXPECTED_SYMBOL)
+            self._error(
+                call.place, words.OBJECT_METHOD_CALL if on is not None and on.kind == "var" else words.EXPECTED_SYMBOL
+            )
         return name if name is not None else "error"
 
     def _sections(self, body: Sequence[Node], owner: Place | None, not_valid: str, once: str) -> list[tuple[str, Node]]:

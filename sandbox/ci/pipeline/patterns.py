@@ -9,7 +9,28 @@ from functools import lru_cache
 from pathlib import Path
 
 # What Ant leaves out unless told otherwise.
-DEFAULT_EXCLUDES = "**/*~,**/#*#,**/.#*,**/%*%,**/._*,**/CVS,**/CVS/**,**/.cvsignore,**/SCCS,**/SCCS/**,**/.svn,**/.svn/**,**/.DS_Store,**/.git,**/.git/**,**/.gitattributes,**/.gitignore,**/.gitmodules,**/.hg,**/.hg/**"
+DEFAULT_EXCLUDES = (
+    "**/*~,"
+    "**/#*#,"
+    "**/.#*,"
+    "**/%*%,"
+    "**/._*,"
+    "**/CVS,"
+    "**/CVS/**,"
+    "**/.cvsignore,"
+    "**/SCCS,"
+    "**/SCCS/**,"
+    "**/.svn,"
+    "**/.svn/**,"
+    "**/.DS_Store,"
+    "**/.git,"
+    "**/.git/**,"
+    "**/.gitattributes,"
+    "**/.gitignore,"
+    "**/.gitmodules,"
+    "**/.hg,"
+    "**/.hg/**,"
+)
 
 
 @lru_cache(maxsize=512)

@@ -146,6 +146,7 @@ class Run:
             if found is not None:
                 return self._step(line, found, args)
             if name in symbols.SYMBOLS or name in symbols.SHARED_SYMBOLS:
+                # `string(...)` and its like, for a step that takes them.
                 return Described(name, self._symbol_arguments(name, args))
         except (Failure, WorkerLost):
             raise
@@ -201,7 +202,9 @@ class Run:
             if pipeline.place.key == key:
                 Interpreter(line, pipeline, pieces.number).run()
                 return
-        raise Failure("Only one pipeline { ... } block can be executed in a single run.", "java.lang.IllegalStateException")
+        raise Failure(
+            "Only one pipeline { ... } block can be executed in a single run.", "java.lang.IllegalStateException"
+        )
 
     def _step(self, line: Line, step: RegisteredStep, args: list[Any]) -> Any:
         if not step.quiet:
@@ -215,7 +218,7 @@ class Run:
                     arguments[BODY] = Body(line, closure) if closure else None
                 return step.function(line, **step.keywords(arguments))
             finally:
-                if is_block and not step.quiet:
+                if closure and not step.quiet:
                     line.log(f"[Pipeline] // {step.name}")
 
     def block(self, line: Line, name: str, arguments: Mapping[str, Any], body: Callable[[], Any]) -> Any:
@@ -229,7 +232,7 @@ class Run:
     @contextmanager
     def node(self, line: Line, kind: str, name: str, detail: str = "") -> Iterator[Node]:
         """Records a stage, branch or step from beginning to end; nodes made meanwhile are its children."""
-        node = Node(str(next(self._ids)), line.scope.node, kind, name, started=now(), detail=detail)
+        node = Node(str(next(self._ids)), line.scope.node, kind, clean(name), started=now(), detail=detail)
         start = self.log.offset
         if kind == "step":
             node.log = (start, start)
@@ -240,7 +243,7 @@ class Run:
                 yield node
         except Failure as failure:
             status = result_of(failure)
-            node.error = self.log.masker.text(failure.message or failure.type)
+            node.error = self.log.masker.text(clean(failure.message or failure.type))
             raise
         finally:
             status = max(status, self.stage_results.pop(node.id, Result.SUCCESS))
@@ -354,7 +357,7 @@ def bind(step: RegisteredStep, args: list[Any], line: Line) -> tuple[dict[str, A
             given = {sole.name: given}
         closure = given.pop(BODY, closure) if signature.takes_body else closure
     elif len(args) == 1 and not step.loose:
-        only = signature.sole.name if signature.sole else step.first
+        only = signature.sole.name if signature.sole else None
         only = only or (signature.parameters[0].name if signature.parameters else None)
         if only is None:
             if args[0] is not None:
@@ -366,14 +369,14 @@ def bind(step: RegisteredStep, args: list[Any], line: Line) -> tuple[dict[str, A
             given = {**args[0], **{_first(step): args[1]}}
         else:
             given = {p.name: value for p, value in zip(signature.parameters, args, strict=False)}
-    if signature.takes_body and closure is None:
+    if step.needs_body and closure is None:
         raise Failure(f"{step.name} step must be called with a body", "java.lang.IllegalStateException")
     return _converted(step, given, line), closure
 
 
 def _first(step: RegisteredStep) -> str:
     sole = step.signature.sole
-    return sole.name if sole else step.first or step.signature.parameters[0].name
+    return sole.name if sole else step.signature.parameters[0].name
 
 
 def _converted(step: RegisteredStep, given: Mapping[str, Any], line: Line) -> dict[str, Any]:
@@ -400,7 +403,8 @@ def _converted(step: RegisteredStep, given: Mapping[str, Any], line: Line) -> di
     for parameter in step.signature.required:
         if parameter.name not in arguments:
             raise Failure(
-                f'Missing required parameter: "{parameter.name}" of step {step.name}', "java.lang.IllegalArgumentException"
+                f'Missing required parameter: "{parameter.name}" of step {step.name}',
+                "java.lang.IllegalArgumentException",
             )
     return arguments
 
@@ -415,10 +419,15 @@ def _step_class(name: str) -> str:
     return f"org.jenkinsci.plugins.workflow.steps.{name[:1].upper()}{name[1:]}Step"
 
 
+def clean(text: str) -> str:
+    """Without halves of characters, which Groovy may have and UTF-8 has not."""
+    return text.encode(errors="replace").decode()
+
+
 def _detail(arguments: Mapping[str, Any]) -> str:
     for name in ("label", "script", "message", "name", "path", "file"):
         if isinstance(arguments.get(name), str):
-            return str(arguments[name])[:200]
+            return clean(arguments[name][:200])
     return ""
 
 

@@ -35,9 +35,12 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Signature:
+    """`first` is what a lone unnamed argument is where nothing is required."""
+
     name: str
     parameters: Sequence[Parameter] = ()
     takes_body: bool = False
+    first: str | None = None
 
     def get(self, name: str) -> Parameter | None:
         return next((parameter for parameter in self.parameters if parameter.name == name), None)
@@ -48,8 +51,10 @@ class Signature:
 
     @property
     def sole(self) -> Parameter | None:
-        """The one required parameter, which may be given without its name."""
+        """The one parameter that may be given without its name."""
         required = self.required
+        if not required and self.first:
+            return self.get(self.first)
         return required[0] if len(required) == 1 else None
 
 

@@ -26,7 +26,9 @@ CONDITIONS_AFTER = (
     "notBuilt",
     "cleanup",
 )
-_CONTAINER = "args:str containerPerStageRoot:bool customWorkspace:str label:str registryCredentialsId:str registryUrl:str"
+_CONTAINER = (
+    "args:str containerPerStageRoot:bool customWorkspace:str label:str registryCredentialsId:str registryUrl:str"
+)
 AGENTS = {
     **_table(
         {
@@ -163,4 +165,3 @@ def _distance(a: str, b: str) -> int:
         for j, y in enumerate(b, 1):
             above, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, above + (x != y))
     return row[-1]
-

@@ -92,7 +92,12 @@ class Validator:
             self.stage(stage, within_parallel)
 
     def stage(self, stage: Stage, within_parallel: bool) -> None:
-        contents = [bool(stage.branches), stage.parallel is not None, stage.matrix is not None, stage.stages is not None]
+        contents = [
+            bool(stage.branches),
+            stage.parallel is not None,
+            stage.matrix is not None,
+            stage.stages is not None,
+        ]
         nested = stage.matrix or stage.parallel
         if within_parallel and (nested or len(stage.branches) > 1):
             self._error((nested or stage.branches[0]).place, words.NO_NESTING)

@@ -9,9 +9,11 @@ PIPELINE_WITHOUT_BLOCK = 'Expected a block with the "pipeline" step'
 MULTIPLE_SECTIONS = "Multiple occurrences of the {0} section"
 UNDEFINED_SECTION = 'Undefined section "{0}"'
 RENAMED_SECTIONS = {
-    "properties": "The \u2018properties\u2019 section has been renamed as of version 0.8. Use \u2018options\u2019 instead.",
+    "properties": "The \u2018properties\u2019 section has been renamed as of version 0.8. "
+    "Use \u2018options\u2019 instead.",
     "wrappers": "The 'wrappers' section has been removed as of version 0.8. Use 'options' instead.",
-    "jobProperties": "The \u2018jobProperties\u2019 section has been renamed as of version 0.7. Use \u2018properties\u2019 instead.",
+    "jobProperties": "The \u2018jobProperties\u2019 section has been renamed as of version 0.7. "
+    "Use \u2018properties\u2019 instead.",
     "notifications": "The \u2018notifications\u2019 section has been removed as of version 0.6. "
     "Use \u2018post\u2019 for all post-build actions.",
     "postBuild": "The \u2018postBuild\u2019 section has been renamed as of version 0.6. "
@@ -51,9 +53,7 @@ INVALID_ENVIRONMENT_EXPRESSION = (
     '"{0}" is not a valid environment expression. Use "key = value" pairs with valid Java/shell keys.'
 )
 ENVIRONMENT_OPERATION = "Environment variable values can only be joined together with \u2018+\u2019s."
-ENVIRONMENT_CONCATENATION = (
-    "Environment variable values to be concatenated together must be single or double quoted."
-)
+ENVIRONMENT_CONCATENATION = "Environment variable values to be concatenated together must be single or double quoted."
 ENVIRONMENT_VALUE = "Environment variable values must either be single quoted, double quoted, or function calls."
 EXPECTED_LIBRARY = 'Expected a "lib(...)" but got {0}'
 NO_BLOCKS = "{0} definitions cannot have blocks"
@@ -63,10 +63,10 @@ CALLS = {
     "parameters": ("Build parameters", "Expected a build parameter definition"),
     "triggers": ("Triggers", "Expected a trigger"),
 }
-EXPECTED_TOOL = "Expected to find \u2018someTool \"someVersion\"\u2019"
+EXPECTED_TOOL = 'Expected to find \u2018someTool "someVersion"\u2019'
 NONE_FOR_TOOL = 'No argument for tool "{0}"'
 TOO_MANY_FOR_TOOL = 'Too many arguments for tool "{0}"'
-EXPECTED_MAP = "Expected to find \u2018someKey \"someValue\"\u2019"
+EXPECTED_MAP = 'Expected to find \u2018someKey "someValue"\u2019'
 NONE_FOR_KEY = 'No argument for map key "{0}"'
 TOO_MANY_FOR_KEY = 'Too many arguments for map key "{0}"'
 NONE_FOR_FIELD = 'No argument for field "{0}"'
@@ -78,7 +78,8 @@ NO_AGENT_ARGUMENT = "No argument for agent"
 INVALID_AGENT = 'Only "agent none", "agent any" or "agent {{...}}" are allowed.'
 ONE_AGENT = "Only one agent type is allowed per agent section"
 INVALID_POST = (
-    "The \u2018post\u2019 section can only contain build condition names with code blocks. Valid condition names are {0}"
+    "The \u2018post\u2019 section can only contain build condition names with code blocks. "
+    "Valid condition names are {0}"
 )
 EXCLUDE_VALUES_OR_NOT = 'Exclude axis must contain either "values" or "notValues"'
 
@@ -139,9 +140,7 @@ NO_AGENT_TYPE = "No agent type specified. Must be one of {0}"
 INVALID_AGENT_TYPE = 'Invalid agent type "{0}" specified. Must be one of {1}'
 MISSING_AGENT_PARAMETER = 'Missing required parameter for agent type "{0}": {1}'
 INVALID_AGENT_PARAMETER = 'Invalid config option "{0}" for agent type "{1}". Valid config options are {2}'
-MULTIPLE_AGENT_PARAMETERS = (
-    'Multiple parameters are required for agent type "{0}" - {1}. Please use a block instead.'
-)
+MULTIPLE_AGENT_PARAMETERS = 'Multiple parameters are required for agent type "{0}" - {1}. Please use a block instead.'
 DIRECTORY_IN_DOCKERFILE = "Dockerfile filename cannot contain directory separators."
 NO_AXES = "No axis directives specified"
 NO_EXCLUDES = "No exclude directives specified"

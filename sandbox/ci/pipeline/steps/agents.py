@@ -26,16 +26,15 @@ def node(line: Line, body: Body, label: str | None = None) -> Any:
 def run_on_node(line: Line, label: str, custom: Any, body: Callable[[], Any]) -> Any:
     """Waits for an executor, prepares the workspace, and ends what the block's programs left running."""
     run = line.run
-    if custom:
-        base = run.place.workspaces / text(custom)
-    else:
-        base = run.place.workspaces / run.place.job
+    base = run.place.workspaces / (text(custom) if custom else run.place.job)
     try:
         with line.waiting():
             executor = run.place.executor(label, line.stopped)
             agent = executor.__enter__()
     except LookupError as error:
-        raise Failure(str(error.args[0]) if error.args else f"There are no nodes with the label \u2018{label}\u2019") from None
+        raise Failure(
+            str(error.args[0]) if error.args else f"There are no nodes with the label \u2018{label}\u2019"
+        ) from None
     try:
         with _workspace(line, base) as workspace:
             line.log(f"Running on {agent} in {workspace}")

@@ -106,7 +106,7 @@ def _image(line: Line, name: str) -> Remote:
     def tagged(line: Line, tag: Any = "latest", force: Any = True) -> None:
         _docker(line, "tag", name, f"{name.rsplit(':', 1)[0]}:{text(tag)}")
 
-    methods = {
+    methods: dict[str, Callable[..., Any]] = {
         "inside": inside,
         "run": run,
         "withRun": with_run,
@@ -124,7 +124,11 @@ def _inside(line: Line, image: str, arguments: str) -> Iterator[None]:
     user = f"{os.getuid()}:{os.getgid()}"
     mounts = ["-w", str(workspace), "-v", f"{workspace}:{workspace}:rw", "-v", f"{workspace}@tmp:{workspace}@tmp:rw"]
     Path(f"{workspace}@tmp").mkdir(exist_ok=True)
-    id = _docker(line, "run", "-t", "-d", "-u", user, *shlex.split(arguments), *mounts, image, "cat").strip().split("\n")[-1]
+    id = (
+        _docker(line, "run", "-t", "-d", "-u", user, *shlex.split(arguments), *mounts, image, "cat")
+        .strip()
+        .split("\n")[-1]
+    )
     line.log("[Pipeline] withDockerContainer")
     line.log(f"{line.scope.agent} runs the steps in a container of {image}")
     try:
@@ -151,6 +155,8 @@ def _docker(line: Line, *arguments: str) -> str:
 
 
 @step()
-def withDockerRegistry(line: Line, body: Any, url: str = "", credentialsId: str = "", toolName: str = "", registry: Any = None) -> Any:
+def withDockerRegistry(
+    line: Line, body: Any, url: str = "", credentialsId: str = "", toolName: str = "", registry: Any = None
+) -> Any:
     """Runs the block; the client's own login is used."""
     return body()

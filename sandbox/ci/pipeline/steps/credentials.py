@@ -50,7 +50,10 @@ def _binding(value: Any) -> tuple[str, Mapping[str, Any]]:
     elif isinstance(value, Mapping) and "$class" in value:
         symbol, arguments = CLASSES.get(text(value["$class"]), text(value["$class"])), value
     else:
-        raise Failure("withCredentials expects bindings such as string(credentialsId: ..., variable: ...)", "java.lang.IllegalArgumentException")
+        raise Failure(
+            "withCredentials expects bindings such as string(credentialsId: ..., variable: ...)",
+            "java.lang.IllegalArgumentException",
+        )
     if symbol not in KINDS:
         raise Failure(f"no such credentials binding: {symbol}", "java.lang.IllegalArgumentException")
     return symbol, arguments
@@ -98,8 +101,7 @@ class _Bound:
         found = self._found(text(arguments.get("credentialsId")))
         if found.kind != kind:
             raise Failure(
-                f"Credentials '{found.id}' is of type '{KINDS[found.kind][1]}' where "
-                f"'{title}' was expected",
+                f"Credentials '{found.id}' is of type '{KINDS[found.kind][1]}' where '{title}' was expected",
                 NOT_FOUND,
             )
         names = {key: text(value) for key, value in arguments.items() if key.lower().endswith("variable")}

@@ -63,7 +63,13 @@ def plain(value: Any) -> Any:
 
 
 @step()
-def readYaml(line: Line, file: str | None = None, text: str | None = None, codePointLimit: int = 0, maxAliasesForCollections: int = 0) -> Any:
+def readYaml(
+    line: Line,
+    file: str | None = None,
+    text: str | None = None,
+    codePointLimit: int = 0,
+    maxAliasesForCollections: int = 0,
+) -> Any:
     """YAML from a file or a text; a list if there are several documents."""
     source = _source(line, "readYaml", file, text)
     try:
@@ -128,7 +134,13 @@ def properties_of(source: str) -> dict[str, str]:
         cut = next((i for i, c in enumerate(entry) if c in "=:" or c.isspace()), len(entry))
         key, value = entry[:cut], entry[cut:].lstrip()
         value = value[1:].lstrip() if value[:1] in ("=", ":") else value
-        found[key] = value.replace("\\n", "\n").replace("\\t", "\t").replace("\\=", "=").replace("\\:", ":").replace("\\\\", "\\")
+        found[key] = (
+            value.replace("\\n", "\n")
+            .replace("\\t", "\t")
+            .replace("\\=", "=")
+            .replace("\\:", ":")
+            .replace("\\\\", "\\")
+        )
     return found
 
 

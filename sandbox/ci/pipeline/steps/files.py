@@ -189,7 +189,11 @@ def stash(
     useDefaultExcludes: bool = True,
 ) -> None:
     """Keeps files for later in this build."""
-    chosen = list(patterns.files(line.folder, includes or "**", excludes or "", useDefaultExcludes)) if line.folder.exists() else []
+    chosen = (
+        list(patterns.files(line.folder, includes or "**", excludes or "", useDefaultExcludes))
+        if line.folder.exists()
+        else []
+    )
     if not chosen and not allowEmpty:
         raise Failure(f"No files included in stash \u2018{name}\u2019")
     target = stash_folder(line, name)

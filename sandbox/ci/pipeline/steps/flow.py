@@ -51,9 +51,13 @@ def script(line: Line, body: Body) -> Any:
 
 
 @step()
-def stage(line: Line, name: str, body: Body, concurrency: int | None = None) -> Any:
-    """A named part of the pipeline."""
-    return in_stage(line, name, lambda: body.on(line))
+def stage(line: Line, name: str, body: Body | None = None, concurrency: int | None = None) -> Any:
+    """A named part of the pipeline. Without a block, as in old scripts, it only says the name."""
+    if body is None:
+        line.log(f"Entering stage {name}")
+        return None
+    block = body
+    return in_stage(line, name, lambda: block.on(line))
 
 
 def in_stage(line: Line, name: str, body: Callable[[], Any]) -> Any:
@@ -68,9 +72,7 @@ def parallel(line: Line, more: Mapping[str, Any]) -> dict[str, Any]:
     closures = {name: value for name, value in more.items() if isinstance(value, Closure)}
     strangers = [name for name in more if name not in closures and name != "failFast"]
     if strangers:
-        raise Failure(
-            f"Expected closures for parallel but got {strangers[0]}", "java.lang.IllegalArgumentException"
-        )
+        raise Failure(f"Expected closures for parallel but got {strangers[0]}", "java.lang.IllegalArgumentException")
 
     def runner(closure: Closure) -> Callable[[Line], Any]:
         return lambda own: own.call(closure)
@@ -133,8 +135,8 @@ def beside_each_other(line: Line, branches: Mapping[str, Callable[[Line], Any]],
 def timeout(line: Line, time: int, body: Body, unit: str = "MINUTES", activity: bool = False) -> Any:
     """Interrupts the block when it takes too long; with `activity`, when its log is silent that long."""
     seconds = time * UNITS[unit]
-    line.log(f"Timeout set to expire {'after ' if activity else 'in '}{duration(seconds)}{' without activity' if activity else ''}")
-    expired = threading.Event()
+    span = duration(seconds)
+    line.log(f"Timeout set to expire after {span} without activity" if activity else f"Timeout set to expire in {span}")
     finished = threading.Event()
 
     def watch() -> None:
@@ -143,7 +145,6 @@ def timeout(line: Line, time: int, body: Body, unit: str = "MINUTES", activity: 
             if activity and line.run.log.offset != seen:
                 seen = line.run.log.offset
                 continue
-            expired.set()
             line.log("Cancelling nested steps due to timeout")
             line.interrupt(interruption("Timeout has been exceeded"))
             return
@@ -217,7 +218,10 @@ def _caught(
 ) -> None:
     for name in (build_result, stage_result):
         if name is not None and name.upper() not in Result.__members__:
-            raise Failure(f"buildResult is invalid: {name}. Valid options are SUCCESS, UNSTABLE, FAILURE, NOT_BUILT and ABORTED.", "java.lang.IllegalArgumentException")
+            raise Failure(
+                f"buildResult is invalid: {name}. Valid options are SUCCESS, UNSTABLE, FAILURE, NOT_BUILT and ABORTED.",
+                "java.lang.IllegalArgumentException",
+            )
     try:
         body()
     except Failure as failure:
@@ -235,7 +239,7 @@ def _caught(
             line.warn(marked, message or failure.message or "")
 
 
-@step()
+@step(first="ordinal")
 def milestone(line: Line, ordinal: int | None = None, label: str | None = None, unsafe: bool = False) -> None:
     """Passed in order of builds: a later build that passed ends this one, and earlier ones that did not are ended."""
     run = line.run
@@ -246,7 +250,7 @@ def milestone(line: Line, ordinal: int | None = None, label: str | None = None, 
         run.place.milestone(number)
 
 
-@step()
+@step(first="resource")
 def lock(
     line: Line,
     body: Body,

@@ -70,7 +70,8 @@ def build(
             line.warn(Result.UNSTABLE, f"{outcome.job} #{outcome.number} completed: UNSTABLE")
         else:
             raise interruption(
-                f"{outcome.job} #{outcome.number} completed with status {outcome.result} (propagate: false to ignore)", result
+                f"{outcome.job} #{outcome.number} completed with status {outcome.result} (propagate: false to ignore)",
+                result,
             )
     return record(line, fields)
 
@@ -91,7 +92,9 @@ def input(
     name = id or "".join(word.capitalize() for word in message.split() if word.isalnum()) or "Input"
     line.log(message)
     line.log("Input requested" if asked else f"{ok or 'Proceed'} or Abort")
-    question = Input(name[:1].upper() + name[1:], message, ok or "Proceed", submitter or "", submitterParameter or "", asked)
+    question = Input(
+        name[:1].upper() + name[1:], message, ok or "Proceed", submitter or "", submitterParameter or "", asked
+    )
     stage = line.scope.stage_node
     status = stage.status if stage else ""
     if stage:
@@ -136,9 +139,10 @@ def mail(
     replyTo: str | None = None,
     charset: str | None = None,
     mimeType: str | None = None,
+    from_: str | None = None,
 ) -> None:
     """Sends a mail to the sandbox's inbox."""
-    _send(line, subject, body_, to, cc, bcc, replyTo, mimeType)
+    _send(line, subject, body_, to, cc, bcc, replyTo, mimeType, from_)
 
 
 @step()
@@ -162,7 +166,9 @@ def emailext(
     run = line.run
     default = f"{run.place.job} - Build # {run.place.number} - {(run.result or Result.SUCCESS).name}!"
     subject = subject.replace("$DEFAULT_SUBJECT", default)
-    content = body_.replace("$DEFAULT_CONTENT", f"{default}\n\nCheck console output at {run.place.url} to view the results.")
+    content = body_.replace(
+        "$DEFAULT_CONTENT", f"{default}\n\nCheck console output at {run.place.url} to view the results."
+    )
     _send(line, subject, content, to, None, None, replyTo, mimeType, from_)
 
 
@@ -177,7 +183,9 @@ def _send(
     mime: str | None,
     sender: str | None = None,
 ) -> None:
-    receivers = [address for field in (to, cc, bcc) if field for address in field.replace(",", " ").replace(";", " ").split()]
+    receivers = [
+        address for field in (to, cc, bcc) if field for address in field.replace(",", " ").replace(";", " ").split()
+    ]
     if not receivers:
         line.log("An attempt to send an e-mail to empty list of recipients, ignored.")
         return
@@ -270,7 +278,9 @@ TYPES = {
 }
 
 
-def _headers(line: Line, sent: str | None, accepted: str | None, custom: Any, authentication: str | None) -> dict[str, str]:
+def _headers(
+    line: Line, sent: str | None, accepted: str | None, custom: Any, authentication: str | None
+) -> dict[str, str]:
     headers = {}
     if sent and sent != "NOT_SET":
         headers["Content-Type"] = TYPES.get(sent, sent)
@@ -317,4 +327,3 @@ def nodesByLabel(line: Line, label: str, offline: bool = False) -> list[str]:
             return [agent]
     except LookupError:
         return []
-

@@ -26,7 +26,7 @@ class RegisteredStep:
     function: Callable[..., Any]
     loose: bool
     quiet: bool
-    first: str | None
+    needs_body: bool
 
     @property
     def name(self) -> str:
@@ -55,8 +55,9 @@ def step(
         known = name or function.__name__.rstrip("_")
         parameters = list(inspect.signature(function).parameters.values())[1:]
         spec = tuple(_parameter(p) for p in parameters if p.name not in (BODY, "more"))
-        takes_body = any(p.name == BODY for p in parameters)
-        _steps[known] = RegisteredStep(Signature(known, spec, takes_body), function, loose, quiet, first)
+        bodies = [p for p in parameters if p.name == BODY]
+        needs_body = any(p.default is inspect.Parameter.empty for p in bodies)
+        _steps[known] = RegisteredStep(Signature(known, spec, bool(bodies), first), function, loose, quiet, needs_body)
         return function
 
     return register

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from sandbox.ci.groovy.worker import Failure, Remote
+from sandbox.ci.groovy.worker import Described, Failure, Remote
 from sandbox.ci.model import Result, TestCase
 from sandbox.ci.pipeline import patterns
 from sandbox.ci.pipeline.line import Line
@@ -35,7 +35,7 @@ def archiveArtifacts(
         return
     chosen = list(patterns.files(line.folder, artifacts, excludes or "", defaultExcludes, caseSensitive))
     if not chosen:
-        problem = f"No artifacts found that match the file pattern \"{artifacts}\". Configuration error?"
+        problem = f'No artifacts found that match the file pattern "{artifacts}". Configuration error?'
         if not allowEmptyArchive:
             raise Failure(problem)
         line.log(problem)
@@ -54,7 +54,9 @@ def archive(line: Line, includes: str, excludes: str = "") -> None:
 
 
 @step()
-def fingerprint(line: Line, targets: str, excludes: str = "", caseSensitive: bool = True, defaultExcludes: bool = True) -> None:
+def fingerprint(
+    line: Line, targets: str, excludes: str = "", caseSensitive: bool = True, defaultExcludes: bool = True
+) -> None:
     """Writes the MD5 sums of files to the log."""
     line.log("Recording fingerprints")
     for path in patterns.files(line.folder, targets, excludes or "", defaultExcludes, caseSensitive):
@@ -84,7 +86,11 @@ def junit(
     for path in reports:
         cases += _cases(line.folder / path)
     if not cases:
-        problem = "No test report files were found. Configuration error?" if not reports else "None of the test reports contained any result"
+        problem = (
+            "No test report files were found. Configuration error?"
+            if not reports
+            else "None of the test reports contained any result"
+        )
         if not allowEmptyResults:
             raise Failure(problem)
         line.log(problem)
@@ -102,7 +108,17 @@ def _cases(file: Path) -> list[TestCase]:
     try:
         root = ElementTree.fromstring(file.read_bytes())
     except ElementTree.ParseError as error:
-        return [TestCase(file.name, file.stem, "[failed-to-read]", "FAILED", 0, f"Failed to read test report file {file}", str(error))]
+        return [
+            TestCase(
+                file.name,
+                file.stem,
+                "[failed-to-read]",
+                "FAILED",
+                0,
+                f"Failed to read test report file {file}",
+                str(error),
+            )
+        ]
     suites = [root] if root.tag == "testsuite" else list(root.iter("testsuite"))
     return [_case(suite, case) for suite in suites for case in suite.findall("testcase")]
 
@@ -113,14 +129,15 @@ def _case(suite: ElementTree.Element, case: ElementTree.Element) -> TestCase:
     skipped = case.find("skipped")
     status = "FAILED" if problem is not None else "SKIPPED" if skipped is not None else "PASSED"
     told = problem if problem is not None else skipped
+    suite_name = suite.get("name") or ""
     try:
         seconds = float((case.get("time") or "0").replace(",", ""))
     except ValueError:
         seconds = 0.0
     return TestCase(
-        suite.get("name", ""),
-        case.get("classname") or suite.get("name", ""),
-        case.get("name", ""),
+        suite_name,
+        case.get("classname") or suite_name,
+        case.get("name") or "",
         status,
         seconds,
         (told.get("message") or "") if told is not None else "",
@@ -147,3 +164,25 @@ def publishHTML(line: Line, target: Any) -> None:
     for path in patterns.files(folder, text(options.get("includes") or "**/*")):
         copy(folder / path, line.run.place.folder / "reports" / safe / path)
 
+
+STEPS_OF_CLASSES = {
+    "ArtifactArchiver": "archiveArtifacts",
+    "JUnitResultArchiver": "junit",
+    "Fingerprinter": "fingerprint",
+    "HtmlPublisher": "publishHTML",
+    "WsCleanup": "cleanWs",
+    "Mailer": "mail",
+}
+
+
+@step("step")
+def of_class(line: Line, delegate: Any) -> Any:
+    """The older way to call a step: `step([$class: 'ArtifactArchiver', artifacts: 'x'])`."""
+    options = delegate.arguments if isinstance(delegate, Described) else dict(delegate)
+    name = text(options.get("$class", "")).rsplit(".", 1)[-1]
+    if isinstance(delegate, Described):
+        name = delegate.symbol
+    elif name in STEPS_OF_CLASSES:
+        name = STEPS_OF_CLASSES[name]
+    given = {key: value for key, value in options.items() if key != "$class"}
+    return line.run.serve(line, name, [given] if given else [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from sandbox.ci.pipeline.steps.registry import step
 from sandbox.processes import Group
 
 CHANGES_AT_MOST = 1024
+NO_REVISION = "Couldn't find any revision to build. Verify the repository and branch configuration for this job."
 
 
 @step()
@@ -31,7 +33,9 @@ def checkout(line: Line, scm: Any, poll: bool = True, changelog: bool = True) ->
     branches = options.get("branches") or [{"name": "*/master"}]
     url = text(remote.get("url") or "")
     if not url:
-        raise Failure("checkout needs a git repository: userRemoteConfigs: [[url: ...]]", "java.lang.IllegalArgumentException")
+        raise Failure(
+            "checkout needs a git repository: userRemoteConfigs: [[url: ...]]", "java.lang.IllegalArgumentException"
+        )
     branch = text(branches[0].get("name", "*/master"))
     folder = ""
     for extension in options.get("extensions") or ():
@@ -53,7 +57,12 @@ def checkout_default(line: Line, folder: str = "") -> dict[str, str]:
 
 @step()
 def git(
-    line: Line, url: str, branch: str = "master", credentialsId: str | None = None, poll: bool = True, changelog: bool = True
+    line: Line,
+    url: str,
+    branch: str = "master",
+    credentialsId: str | None = None,
+    poll: bool = True,
+    changelog: bool = True,
 ) -> dict[str, str]:
     """Checks out a branch of a git repository."""
     return fetch(line, Source(url, branch, "", credentialsId or ""), "")
@@ -79,7 +88,13 @@ def fetch(line: Line, source: Source, folder: str) -> dict[str, str]:
         git.quiet("remote", "remove", "origin")
         git("remote add origin", "remote", "add", "origin", source.url)
         refs = ["+refs/heads/*:refs/remotes/origin/*", "--tags", "--force"]
-        git(f"fetch --tags --force --progress -- {source.url} +refs/heads/*:refs/remotes/origin/*", "fetch", "-q", "origin", *refs)
+        git(
+            f"fetch --tags --force --progress -- {source.url} +refs/heads/*:refs/remotes/origin/*",
+            "fetch",
+            "-q",
+            "origin",
+            *refs,
+        )
         wanted = source.commit or git.resolve(source.branch)
         line.log(f"Checking out Revision {wanted} (refs/remotes/origin/{source.branch or 'HEAD'})")
         git(f"checkout -f {wanted}", "checkout", "-q", "-f", wanted)
@@ -105,9 +120,17 @@ def _note_changes(line: Line, git: _Git, source: Source, commit: str) -> None:
     previous = line.run.place.previous()
     before = str(previous["commit"]) if previous and previous.get("commit") else ""
     if before and before != commit:
-        listed = git.output("log", f"-{CHANGES_AT_MOST}", "--name-only", "--format=%x1e%H%x1f%an%x1f%ae%x1f%ct%x1f%B%x1f", f"{before}..{commit}")
+        listed = git.output(
+            "log",
+            f"-{CHANGES_AT_MOST}",
+            "--name-only",
+            "--format=%x1e%H%x1f%an%x1f%ae%x1f%ct%x1f%B%x1f",
+            f"{before}..{commit}",
+        )
         line.run.changes = [_change(entry) for entry in listed.split("\x1e") if entry.strip()]
-    line.run.place.changes(line.run.changes, Source(source.url, source.branch, commit, source.credentials, source.script_path))
+    line.run.place.changes(
+        line.run.changes, Source(source.url, source.branch, commit, source.credentials, source.script_path)
+    )
 
 
 def _change(entry: str) -> dict[str, Any]:
@@ -132,7 +155,8 @@ class _Git:
         self.line.log(f" > git {shown} # timeout=10")
         code, output = self._run(*arguments)
         if code:
-            raise Failure(f'Error fetching remote repo: Command "git {" ".join(arguments)}" returned status code {code}:\n{output}', "hudson.AbortException")
+            command = f"git {shlex.join(arguments)}"
+            raise Failure(f'Error fetching remote repo: Command "{command}" returned status code {code}:\n{output}')
 
     def quiet(self, *arguments: str) -> None:
         self._run(*arguments)
@@ -141,12 +165,18 @@ class _Git:
         return self._run(*arguments)[1].strip()
 
     def resolve(self, branch: str) -> str:
-        names = [f"refs/remotes/origin/{branch}", f"refs/tags/{branch}", branch] if branch else ["refs/remotes/origin/HEAD", "refs/remotes/origin/main", "refs/remotes/origin/master"]
+        names = (
+            [f"refs/remotes/origin/{branch}", f"refs/tags/{branch}", branch]
+            if branch
+            else ["refs/remotes/origin/HEAD", "refs/remotes/origin/main", "refs/remotes/origin/master"]
+        )
         for name in names:
             code, found = self._run("rev-parse", "--verify", "-q", f"{name}^{{commit}}")
             if code == 0:
                 return found.strip()
-        raise Failure("Couldn't find any revision to build. Verify the repository and branch configuration for this job.")
+        raise Failure(
+            "Couldn't find any revision to build. Verify the repository and branch configuration for this job."
+        )
 
     def _run(self, *arguments: str) -> tuple[int, str]:
         try:
@@ -169,7 +199,7 @@ def _authenticated(line: Line, source: Source) -> Iterator[dict[str, str]]:
     credential = line.run.place.credential(source.credentials) if source.credentials else None
     if credential is None:
         if source.credentials:
-            line.log(f"Warning: CredentialId \"{source.credentials}\" could not be found.")
+            line.log(f'Warning: CredentialId "{source.credentials}" could not be found.')
         yield {}
         return
     line.log(f"using credential {credential.id}")

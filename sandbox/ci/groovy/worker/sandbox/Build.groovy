@@ -76,6 +76,10 @@ class Build {
         InvokerHelper.invokeMethod(target, 'call', arguments as Object[])
     }
 
+    Class compile(String text) {
+        classes.parseClass(new GroovyCodeSource(text, SCRIPT, '/groovy/shell'), false)
+    }
+
     private Object runScript(String text, String name, boolean main) {
         Class type = classes.parseClass(new GroovyCodeSource(text, main ? SCRIPT : name, '/groovy/shell'), false)
         if (!Script.isAssignableFrom(type)) {
@@ -133,6 +137,20 @@ class Build {
         globals.clear()
         classes.clearCache()
         classes.close()
+        forgetChangedTypes()
+    }
+
+    /** A build that changed a type for all (`String.metaClass.shout = ...`) does not leave that to the next one. */
+    private static void forgetChangedTypes() {
+        List<Class> changed = []
+        Iterator<MetaClass> all = GroovySystem.metaClassRegistry.iterator()
+        while (all.hasNext()) {
+            MetaClass type = all.next()
+            if (type instanceof ExpandoMetaClass) {
+                changed << type.theClass
+            }
+        }
+        changed.each { GroovySystem.metaClassRegistry.removeMetaClass(it) }
     }
 
     void forget(List<Long> numbers) { numbers.each { held.remove(it) } }

@@ -16,6 +16,7 @@ class Strand extends Thread {
     private final LinkedBlockingQueue<Map> inbox = new LinkedBlockingQueue<Map>()
     private volatile Throwable order
     private volatile boolean waiting
+    private boolean halted
 
     Strand(Build build, long id, Closure work) {
         super(null, null, "build ${build.id} strand ${id}".toString(), STACK)
@@ -62,6 +63,7 @@ class Strand extends Thread {
         Throwable error = order
         if (error != null) {
             order = null
+            halted = true
             interrupted()
             throw error
         }
@@ -73,7 +75,7 @@ class Strand extends Thread {
         List<Long> kept = []
         Map message = [build: build.id, strand: id, step: name, args: build.encode(arguments, kept)] as Map
         try {
-            Worker.send(message)
+            send(message)
             return await()
         } finally {
             build.forget(kept)
@@ -117,6 +119,15 @@ class Strand extends Thread {
         } catch (Throwable error) {
             interrupted()
             message = [build: build.id, strand: id, failed: build.describe(error)] as Map
+        }
+        send(message)
+    }
+
+    /** Tells as well whether the code met the halt that Python ordered. */
+    private void send(Map message) {
+        if (halted) {
+            halted = false
+            message.halted = true
         }
         Worker.send(message)
     }

@@ -33,6 +33,10 @@ class Worker {
     static void main(String[] arguments) {
         out = new BufferedOutputStream(new FileOutputStream(FileDescriptor.out), 1 << 16)
         System.out = System.err
+        if (arguments) {
+            warm()
+            return
+        }
         BufferedReader orders = new BufferedReader(new InputStreamReader(System.in, 'UTF-8'), 1 << 16)
         JsonSlurper json = new JsonSlurper()
         send([ready: GroovySystem.version] as Map)
@@ -41,6 +45,24 @@ class Worker {
             obey((Map) json.parseText(line))
         }
         Runtime.runtime.halt(0)
+    }
+
+    /** Compiles and parses something of everything, so that an archive of loaded classes holds what builds need. */
+    private static void warm() {
+        String text = """import groovy.transform.Field
+@Field int number = 1
+def add(a, b) { a + b }
+pipeline { agent any
+stages { stage('a') { steps { script {
+    def map = [a: "\${number}"]
+    for (int i = 0; i < 2; i++) { map.each { k, v -> add(k, v) } }
+    try { [1, 2].collect { it * 2 }.join(',') } catch (Exception e) { throw e }
+    if ('x' =~ /x/) { println map }
+} } } } }"""
+        parsed(text, Build.SCRIPT)
+        Build build = new Build(0)
+        build.compile(text)
+        build.close()
     }
 
     static void send(Map message) {
