@@ -37,6 +37,7 @@ COMMANDS = {
     "config": ("choose", "Show every setting, its value and where it came from."),
     "render": ("up", "Write the sandbox's folder without starting anything."),
     "images": ("images", "List, pull, build and prune images."),
+    "ci": ("ci", "Check and run Jenkinsfiles."),
     "doctor": ("doctor", "Check this computer; --fix installs and starts Docker."),
     "completion": ("choose", "Print the shell completion script."),
 }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import tarfile
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ ROOT_IMAGE = "python:3.13-slim-trixie"
 ROOT_BUILT = "sandbox/root:trixie"
 ROOT_PACKAGES = "ca-certificates,python3,python3-pip,python-is-python3"
 ROOT_CHANGES = ("ENV PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore", 'CMD ["bash"]')
+PARTS = "parts"  # the file of a recipe whose image holds some of our own package
 ATTEMPTS = 3
 PULLS, BUILDS = 3, 2
 CACHES = {"__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache"}
@@ -110,8 +112,8 @@ def built_name(recipe: Path) -> str:
     """`sandbox/<name>:<digest of the recipe and of the base it stands on>`."""
     digest = hashlib.sha256()
     for folder in dict.fromkeys((_base(recipe), recipe)):
-        for path in sorted(p for p in folder.rglob("*") if p.is_file() and not CACHES.intersection(p.parts)):
-            digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
+        for name, path in _context(folder).items():
+            digest.update(f"{name}\0".encode() + path.read_bytes())
     return f"{OWN}{recipe.name}:{digest.hexdigest()[:12]}"
 
 
@@ -261,6 +263,23 @@ def _plan_one(
     return planned("impossible", image, reason=reason)
 
 
+def _context(recipe: Path) -> dict[str, Path]:
+    """The files of a build, by their name in it: the recipe's own, and what its file `parts` names of our package."""
+    found = {str(path.relative_to(recipe)): path for path in _plain_files(recipe)}
+    if PARTS in found:
+        package = Path(__file__).parent
+        for part in found[PARTS].read_text(encoding="utf-8").split():
+            for path in _plain_files(package / part):
+                found[f"package/sandbox/{path.relative_to(package)}"] = path
+    return dict(sorted(found.items()))
+
+
+def _plain_files(path: Path) -> Iterator[Path]:
+    for each in path.rglob("*") if path.is_dir() else (path,):
+        if each.is_file() and "__pycache__" not in each.parts:
+            yield each
+
+
 def _base(recipe: Path) -> Path:
     """The base recipe beside this one; a user's own recipe stands on the catalogue's."""
     from sandbox.resources import compose_folder
@@ -316,5 +335,12 @@ def _build(recipe: Path, base: str, engine: Engine, secrets: Mapping[str, Path],
             percent = 100 * (int(step[1]) - 1) / int(step[2])
             report(Event("image", name, "building", f"step {step[1]} of {step[2]}", percent))
 
-    engine.build(recipe, name, {"BASE_IMAGE": base, **host.proxies()}, secrets, {LABEL_RECIPE: recipe.name}, log)
+    arguments = {"BASE_IMAGE": base, **host.proxies()}
+    with tempfile.TemporaryDirectory() as folder:
+        context = Path(folder) if (recipe / PARTS).is_file() else recipe
+        if context != recipe:
+            for inner, path in _context(recipe).items():
+                (context / inner).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, context / inner)
+        engine.build(context, name, arguments, secrets, {LABEL_RECIPE: recipe.name}, log)
     report(Event("image", name, "present"))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import selectors
 import shlex
 import shutil
+import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from sandbox.errors import SandboxError
 
@@ -77,3 +83,148 @@ def start(command: Sequence[str], log: Path) -> Callable[[], bool]:
     with log.open("ab") as file:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True)
     return lambda: process.poll() is None
+
+
+CHUNK = 1 << 18
+
+
+class Conversation:
+    """A long-lived program that we talk to by lines: write to `stdin`, read `lines()`."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        """Raises OSError if the program cannot be started."""
+        commands.debug("%s &", shlex.join(command))
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=CHUNK, start_new_session=True
+        )
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self.stdin: IO[bytes] = self._process.stdin
+        self._stdout: IO[bytes] = self._process.stdout
+        self.pid = self._process.pid
+
+    def end(self, seconds: float = 0.0) -> int:
+        """Its exit code; it is killed if it does not end by itself in time."""
+        with contextlib.suppress(OSError):
+            self.stdin.close()
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+    def lines(self) -> Iterator[bytes]:
+        """What it writes, line by line, until it ends."""
+        with self._stdout as stdout:
+            yield from stdout
+
+
+class Group:
+    """A program in a process group of its own, whose output comes as bytes and which can be ended as a whole."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        folder: Path,
+        env: Mapping[str, str],
+        stdin: bytes = b"",
+        split: bool = False,
+    ) -> None:
+        """With `split`, standard output is kept apart from standard error. Raises OSError."""
+        commands.debug("%s", shlex.join(command))
+        self._done, done = os.pipe()
+        self._process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=env,
+            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if split else subprocess.STDOUT,
+            start_new_session=True,
+            bufsize=0,
+        )
+        if stdin:
+            threading.Thread(target=self._feed, args=(stdin,), daemon=True).start()
+        threading.Thread(target=self._watch, args=(done,), daemon=True).start()
+
+    def _feed(self, data: bytes) -> None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError), self._process.stdin as stdin:
+            stdin.write(data)
+
+    def _watch(self, done: int) -> None:
+        self._process.wait()
+        os.close(done)
+
+    def output(self) -> Iterator[tuple[str, bytes]]:
+        """("out" or "err", bytes) until the program ends; what it left running in the background may go on."""
+        streams = {"out": self._process.stdout, "err": self._process.stderr}
+        with selectors.DefaultSelector() as selector:
+            for name, stream in streams.items():
+                if stream is not None:
+                    os.set_blocking(stream.fileno(), False)
+                    selector.register(stream, selectors.EVENT_READ, name)
+            selector.register(self._done, selectors.EVENT_READ, "")
+            ended = False
+            while len(selector.get_map()) > 1:
+                ready = selector.select(0 if ended else None)
+                for key, _ in ready:
+                    if key.data:
+                        chunk = os.read(key.fd, CHUNK)
+                        if chunk:
+                            yield key.data, chunk
+                        else:
+                            selector.unregister(key.fileobj)
+                    else:
+                        ended = True
+                if ended and not any(key.data for key, _ in ready):
+                    break
+        for stream in streams.values():
+            if stream is not None:
+                stream.close()
+
+    def code(self) -> int:
+        """Waits for the end; the exit code as a shell tells it (143 for SIGTERM)."""
+        code = self._process.wait()
+        with contextlib.suppress(OSError):
+            os.close(self._done)
+            self._done = -1
+        return code if code >= 0 else 128 - code
+
+    def end(self, grace: float) -> None:
+        """Asks the whole group to end; what is still there after `grace` seconds is killed. Returns at once."""
+        self._signal(signal.SIGTERM)
+        timer = threading.Timer(grace, self._signal, (signal.SIGKILL,))
+        timer.daemon = True
+        timer.start()
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(OSError):
+            os.killpg(self._process.pid, number)
+
+
+def end_marked(mark: str, grace: float = 2.0) -> int:
+    """Ends every process of ours whose environment holds `mark` ("NAME=value"); how many there were."""
+    found = _marked(mark)
+    for pid in found:
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + grace
+    pause = threading.Event()
+    while found and time.monotonic() < deadline and _marked(mark):
+        pause.wait(0.02)
+    for pid in _marked(mark) if found else ():
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+    return len(found)
+
+
+def _marked(mark: str) -> list[int]:
+    found = []
+    wanted = mark.encode() + b"\0"
+    for entry in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if wanted in entry.read_bytes() + b"\0":
+                found.append(int(entry.parent.name))
+        except OSError:
+            continue
+    return found

@@ -13,11 +13,11 @@ PACKAGE = Path(sandbox.__file__).parent
 HOMES = {
     "docker": {"engine"},
     "python_on_whales": {"engine"},
-    "requests": {"readiness", "services", "logsearch"},
+    "requests": {"readiness", "services", "logsearch", "client"},
     "yaml": {"yamlfile"},
     "jmespath": {"expression"},
     "filelock": {"workspace"},
-    "subprocess": {"processes"},
+    "subprocess": {"processes", "repositories"},
     "rich": {"output"},
     # Only test suites have these, so nothing outside sandbox/testing/ may import them.
     "pytest": {"plugin"},
