@@ -276,7 +276,7 @@ def _context(recipe: Path) -> dict[str, Path]:
 
 def _plain_files(path: Path) -> Iterator[Path]:
     for each in path.rglob("*") if path.is_dir() else (path,):
-        if each.is_file() and "__pycache__" not in each.parts:
+        if each.is_file() and not CACHES.intersection(each.parts):
             yield each
 
 
