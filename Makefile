@@ -2,6 +2,9 @@ PYTHON ?= python3
 SANDBOX = .venv/bin/sandbox
 APPS = $(patsubst compose/apps/%/tests,%,$(wildcard compose/apps/*/tests))
 
+# What the tests drive besides Docker: program:package.
+TOOLS = git:git java:default-jre-headless groovy:groovy chromium:chromium
+
 .PHONY: help up down test test-apps lint bench clean
 .SECONDARY: # keep the stamps of pattern rules
 
@@ -15,7 +18,7 @@ up: .venv/ok ## Set everything up and start the sandbox (installs Docker on Debi
 down: .venv/ok ## Stop the sandbox; its data stays
 	$(SANDBOX) down
 
-test: .venv/test-ok lint test-apps ## Run every check and test against a real Docker engine
+test: .venv/tools-ok .venv/test-ok lint test-apps ## Run every check and test against a real Docker engine
 	$(SANDBOX) doctor --fix
 	.venv/bin/pytest --require-docker
 
@@ -44,6 +47,14 @@ clean: ## Remove the Python environment
 
 .venv/test-ok: .venv/ok
 	.venv/bin/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+.venv/tools-ok: .venv/ok
+	@missing=; for tool in $(TOOLS); do command -v $${tool%:*} > /dev/null || missing="$$missing $${tool#*:}"; done; \
+	if [ -n "$$missing" ]; then \
+		echo "installing$$missing for the tests"; \
+		apt-get update -q && apt-get install -y -q --no-install-recommends $$missing; \
+	fi
 	@touch $@
 
 .venv/apps/%/ok: compose/apps/%/requirements-test.txt .venv/ok
