@@ -28,7 +28,10 @@ for verb in ci_server.VERBS:
 @json_option
 @click.pass_context
 def lint(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
-    """Check Jenkinsfiles as Jenkins would. Exit code 1 if any is not valid; needs no running sandbox."""
+    """Check Jenkinsfiles as Jenkins would.
+
+    Exit code 1 if any is not valid; needs no running sandbox.
+    """
     from sandbox import output
     from sandbox.ci.pipeline import lint as linter
 
@@ -57,11 +60,17 @@ def _pairs(values: tuple[str, ...], what: str) -> dict[str, str]:
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="A build parameter.")
 @click.option(
-    "--credentials", type=click.Path(path_type=Path, exists=True), help="YAML list of {id, kind, secret, ...}."
+    "--credentials",
+    type=click.Path(path_type=Path, exists=True),
+    metavar="FILE",
+    help="YAML list of {id, kind, secret, ...}.",
 )
 @click.option("--library", "libraries", multiple=True, metavar="NAME=FOLDER", help="A shared library.")
 @click.option(
-    "--workspace", type=click.Path(path_type=Path, file_okay=False), help="Folder to run in [a temporary one]."
+    "--workspace",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Folder to run in [a temporary one].",
 )
 @click.option("--scm", metavar="URL", help="Git repository that `checkout scm` brings.")
 @json_option
@@ -76,7 +85,9 @@ def run(
     scm: str | None,
     as_json: bool,
 ) -> None:
-    """Run a Jenkinsfile here, once. Exit code 0 for SUCCESS, else 1; the log goes to standard output.
+    """Run a Jenkinsfile here, once.
+
+    Exit code 0 for SUCCESS, else 1; the log goes to standard output.
 
     With --json, the log is followed by one object: {result, duration, stages, log}.
     """

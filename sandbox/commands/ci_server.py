@@ -56,7 +56,10 @@ def jobs(call: Call, as_json: bool) -> None:
 @click.pass_obj
 @click.pass_context
 def build(ctx: click.Context, call: Call, job: str, parameters: tuple[str, ...], follow: bool) -> None:
-    """Build a job. With --follow the exit code is 0 for SUCCESS, else 1."""
+    """Build a job.
+
+    With --follow the exit code is 0 for SUCCESS, else 1.
+    """
     client = connect(call)
     number = client.number_of(client.start(job, _parameters(parameters)))
     _began(client, job, number)
@@ -89,7 +92,13 @@ def stop(call: Call, job: str, number: str) -> None:
 @click.command()
 @click.argument("job")
 @click.argument("number", default="lastSuccessfulBuild")
-@click.option("--to", "folder", type=click.Path(path_type=Path, file_okay=False), help="Save them in this folder.")
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Save them in this folder.",
+)
 @json_option
 @click.pass_obj
 def artifacts(call: Call, job: str, number: str, folder: Path | None, as_json: bool) -> None:
@@ -109,12 +118,15 @@ def artifacts(call: Call, job: str, number: str, folder: Path | None, as_json: b
 @click.command()
 @click.argument("name")
 @click.argument("source", default=".")
-@click.option("--branch", help="Branch to build [the current one, or main].")
-@click.option("--jenkinsfile", default="Jenkinsfile", show_default=True, help="Path of the Jenkinsfile.")
+@click.option("--branch", metavar="NAME", help="Branch to build [the current one, or main].")
+@click.option("--jenkinsfile", default="Jenkinsfile", metavar="PATH", help="Path of the Jenkinsfile [Jenkinsfile].")
 @click.option("--multibranch", is_flag=True, help="A job for each branch that has a Jenkinsfile.")
 @click.pass_obj
 def new(call: Call, name: str, source: str, branch: str | None, jenkinsfile: str, multibranch: bool) -> None:
-    """Create a job from SOURCE: the address of a repository, or a folder that the server shall host."""
+    """Create a job.
+
+    SOURCE is the address of a repository, or a folder that the server shall host.
+    """
     client = connect(call)
     if client.has_job(name):
         raise UsageError(f"there is a job {name} already", f"sandbox ci build {name}")
@@ -134,7 +146,10 @@ def new(call: Call, name: str, source: str, branch: str | None, jenkinsfile: str
 @click.pass_obj
 @click.pass_context
 def push(ctx: click.Context, call: Call, job: str | None, follow: bool) -> None:
-    """Make the current folder's commits a build of JOB [the folder's name]; creates the job the first time."""
+    """Make the current folder's commits a build.
+
+    JOB is the folder's name unless given; it is created the first time.
+    """
     client = connect(call)
     name = job or Path.cwd().name
     url, branch = _push_folder(client, Path.cwd(), _repository_name(name), None)
