@@ -15,7 +15,7 @@ from sandbox.model import Settings, Value
 
 FILE = "sandbox.yml"
 PREFIX = "SANDBOX_"
-NOT_SETTINGS = ("SANDBOX_HOME", "SANDBOX_FILE")
+NOT_SETTINGS = ("SANDBOX_HOME", "SANDBOX_FILE", "SANDBOX_CI_CACHE")
 PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 SIZE_SUFFIX, PORT_SUFFIX, REPLICAS_SUFFIX = "_MEMORY", "_PORT", "_REPLICAS"
 MOST_REPLICAS = 10  # as many servers as the gateway has room for
