@@ -114,7 +114,7 @@ def test_logs_and_exit_codes(engine: Engine, up: Callable[[], str]) -> None:
         ("web", "three"),
     ]
     assert engine.execute(id, ["sh", "-c", "exit 7"], False) == 7
-    assert engine.ask(id, ["sh", "-c", "echo said; echo cried >&2; exit 7"]) == (7, "said\ncried\n")
+    assert engine.output(id, ["sh", "-c", "echo said; echo cried >&2; exit 7"]) == (7, "said\ncried\n")
 
 
 def test_events_tell_of_a_restart(engine: Engine, up: Callable[[], str]) -> None:
