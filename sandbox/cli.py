@@ -30,6 +30,7 @@ COMMANDS = {
     "traffic": ("shop", "Set how many requests a second the shoppers make."),
     "alerts": ("shop", "Show the alerts that reached the inbox."),
     "scale": ("shop", "Set how many containers a service runs on."),
+    "autoscale": ("shop", "Scale a service with its load, until ^C."),
     "terraform": ("shop", "Run Terraform against the sandbox's AWS."),
     "ls": ("show", "List all sandboxes on this computer."),
     "services": ("choose", "List the services there are."),

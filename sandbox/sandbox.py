@@ -533,7 +533,7 @@ class Sandbox:
             raise SandboxError(f"{container or service} is not running", f"`sandbox up {service}`")
         answers = []
         for state in running:
-            code, text = self.engine.ask(state.id, command)
+            code, text = self.engine.output(state.id, command)
             if code:
                 raise SandboxError(f"{state.name}: {text.strip() or f'{command[0]} ended with {code}'}")
             answers.append(text)

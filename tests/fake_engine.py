@@ -232,7 +232,7 @@ class FakeEngine:
         self._known(id)
         return subprocess.run(command, check=False).returncode
 
-    def ask(self, id: str, command: Sequence[str]) -> tuple[int, str]:
+    def output(self, id: str, command: Sequence[str]) -> tuple[int, str]:
         self._known(id)
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         return done.returncode, done.stdout

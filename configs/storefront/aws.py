@@ -29,14 +29,16 @@ def client(service: str) -> Any:
     return get_session().create_client(service, region_name=REGION, endpoint_url=ENDPOINT, **keys)
 
 
-def ensure(create: Any, **arguments: Any) -> None:
-    """Creates a thing; one that exists is left as it is."""
+def ensure(create: Any, **arguments: Any) -> bool:
+    """Creates a thing; one that exists is left as it is. Whether it is new."""
     try:
         create(**arguments)
+        return True
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if not any(word in code for word in (*EXISTS, "AlreadyOwnedByYou")):
             raise
+        return False
 
 
 def make_queues(queues: dict[str, Any]) -> dict[str, str]:
@@ -94,7 +96,8 @@ def as_json(data: dict[str, Any]) -> str:
 def make_functions(functions: dict[str, Any], roles: dict[str, str], queues: dict[str, str]) -> None:
     lambda_ = client("lambda")
     for name, about in functions.items():
-        ensure(
+        code = packed(FOLDER / about["source"])
+        is_new = ensure(
             lambda_.create_function,
             FunctionName=name,
             Runtime=about["runtime"],
@@ -103,8 +106,10 @@ def make_functions(functions: dict[str, Any], roles: dict[str, str], queues: dic
             MemorySize=about["memory"],
             Timeout=about["timeout"],
             Environment={"Variables": about["environment"]},
-            Code={"ZipFile": packed(FOLDER / about["source"])},
+            Code={"ZipFile": code},
         )
+        if not is_new:  # an emulator that remembers may remember an older one
+            lambda_.update_function_code(FunctionName=name, ZipFile=code)
         ensure(
             lambda_.create_event_source_mapping,
             FunctionName=name,

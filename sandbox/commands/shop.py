@@ -164,3 +164,23 @@ def scale(call: Call, wanted: tuple[str, int], timeout: int) -> None:
 
     with output.Progress(False) as progress:
         call.sandbox(progress).scale(*wanted, timeout)
+
+
+@click.command()
+@click.argument("service", default="storefront")
+@click.option("--target", type=float, default=20, show_default=True, help="Requests a second for one container.")
+@click.option("--min", "least", type=int, default=1, show_default=True, help="Containers at least.")
+@click.option("--max", "most", type=int, default=4, show_default=True, help="Containers at most.")
+@click.option("--cooldown", type=float, default=30, show_default=True, metavar="SECONDS", help="Rest after a change.")
+@click.option("--timeout", type=int, default=180, metavar="SECONDS", help="How long to wait until ready.")
+@click.pass_obj
+def autoscale(call: Call, service: str, target: float, least: int, most: int, cooldown: float, timeout: int) -> None:
+    """Scale a service with its load, until ^C. Every decision is told with its reason."""
+    from sandbox import output
+    from sandbox.autoscaling import Policy, keep
+
+    policy = Policy(target, least, most, cooldown)
+    sandbox = call.sandbox(lambda event: None)
+    output.talk(f"{service}: {target:g} requests a second each, {least} to {most} containers; ^C ends it")
+    for decision in keep(sandbox, service, policy, timeout):
+        output.talk(decision.why)

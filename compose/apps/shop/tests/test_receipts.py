@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 from shop import aws
+
+from tests.conftest import HOOK
 
 SOURCE = Path(__file__).parents[4] / "configs" / "storefront" / "aws" / "receipts" / "receipts.py"
 ORDER = {"id": "r1", "product": "kite", "quantity": 2, "total_cents": 7800, "currency": "EUR", "created_at": "today"}
@@ -42,3 +47,7 @@ def test_receipts_are_written_and_only_the_bad_message_fails(
     assert [line["Result"] for line in lines] == ["written", "failed", "written"]
     assert (lines[0]["trace.id"], lines[0]["labels.order_id"]) == ("t1", "r1")
     assert lines[0]["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Shop"
+
+
+def test_what_is_there_is_left_as_it_is(emulator: str) -> None:
+    subprocess.run([sys.executable, str(HOOK)], env={**os.environ, "AWS_ENDPOINT_URL": emulator}, check=True)
