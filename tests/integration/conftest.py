@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-PROJECT = "sandbox-tests"
+PROJECT = f"sandbox-tests-{os.getpid()}"
 
 
 @pytest.fixture(scope="session")
