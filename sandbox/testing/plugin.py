@@ -228,14 +228,14 @@ def sandbox(request: pytest.FixtureRequest) -> RunningSandbox:
 def _running(config: pytest.Config, *services: str) -> RunningSandbox:
     from sandbox.errors import EngineError, SandboxError
 
-    __tracebackhide__ = True
     try:
         return config.stash[RUN].sandbox(*services)
-    except SandboxError as error:
-        text = f"sandbox: {error.message}" + (f"\nhint: {error.hint}" if error.hint else "")
-        if isinstance(error, EngineError) and _option(config, "without_docker") == "skip":
-            pytest.skip(text.replace("\n", "; "))
-        pytest.fail(text, pytrace=False)
+    except SandboxError as caught:
+        error = caught  # told outside this block, or pytest shows it twice
+    text = f"sandbox: {error.message}" + (f"\nhint: {error.hint}" if error.hint else "")
+    if isinstance(error, EngineError) and _option(config, "without_docker") == "skip":
+        pytest.skip(text.replace("\n", "; "))
+    pytest.fail(text, pytrace=False)
 
 
 def _client(request: pytest.FixtureRequest, name: str, kind: str, capability: str = "") -> Any:
@@ -247,10 +247,11 @@ def _client(request: pytest.FixtureRequest, name: str, kind: str, capability: st
     service = running.provider(capability, name) if capability else NEEDS[name][0]
     try:
         client: Web = getattr(services, kind)(running, service)
-    except SandboxError as error:
-        pytest.fail(f"the fixture {name}: {error.message}\nhint: {error.hint}", pytrace=False)
-    request.addfinalizer(client.close)
-    return client
+        request.addfinalizer(client.close)
+        return client
+    except SandboxError as caught:
+        error = caught
+    pytest.fail(f"the fixture {name}: {error.message}\nhint: {error.hint}", pytrace=False)
 
 
 @pytest.fixture

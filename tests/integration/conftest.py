@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-# Two checkouts that test on one engine need two names.
-PROJECT = os.environ.get("TESTS_PROJECT", "sandbox-tests")
+# Two checkouts may test on one engine at once.
+PROJECT = f"sandbox-tests-{os.getpid()}"
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -527,3 +528,8 @@ def test_owner_label_is_on_everything(tests: Callable[..., pytest.RunResult], ho
             mine = docker(*kind.split(), "--filter", f"label=sandbox.project={running.project}")
             assert mine
             assert mine == docker(*kind.split(), "--filter", f"label=sandbox.owner={owner.label()}")
+
+
+def test_localstack_is_empty_for_each_test(tests: Callable[..., pytest.RunResult]) -> None:
+    text = 'import pytest\npytestmark = pytest.mark.sandbox("localstack")\n' + textwrap.dedent(USES_AWS).format(count=3)
+    tests(text).assert_outcomes(passed=3)
