@@ -1,7 +1,7 @@
 PYTHON ?= python3
 SANDBOX = .venv/bin/sandbox
 
-.PHONY: help up down test lint clean
+.PHONY: help up down test lint verify-elk clean
 
 help: ## Show these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -20,6 +20,9 @@ test: .venv/test-ok lint ## Run every check and test against a real Docker engin
 lint: .venv/test-ok ## Check style and types
 	.venv/bin/ruff check sandbox tests
 	.venv/bin/mypy
+
+verify-elk: .venv/test-ok ## Try the whole Elastic stack, where its images can be pulled (ARGS='--elasticsearch URL …': one that runs)
+	.venv/bin/python tests/verify_elk.py $(ARGS)
 
 clean: ## Remove the Python environment
 	rm -rf .venv

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-PROJECT = "sandbox-tests-logs"
+PROJECT = "sandbox-tests"
 
 
 @pytest.fixture(scope="session")
