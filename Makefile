@@ -5,7 +5,7 @@ APPS = $(patsubst compose/apps/%/tests,%,$(wildcard compose/apps/*/tests))
 # What the tests drive besides Docker: program:package.
 TOOLS = git:git java:default-jre-headless groovy:groovy chromium:chromium
 
-.PHONY: help up down test test-apps lint bench clean
+.PHONY: help up down test test-apps lint bench verify-elk clean
 .SECONDARY: # keep the stamps of pattern rules
 
 help: ## Show these targets
@@ -35,6 +35,9 @@ bench: .venv/test-ok ## Print how fast it is, beside plain Docker Compose (not p
 lint: .venv/test-ok ## Check style and types
 	.venv/bin/ruff check sandbox tests
 	.venv/bin/mypy
+
+verify-elk: .venv/test-ok ## Try the whole Elastic stack, where its images can be pulled (ARGS='--elasticsearch URL …': one that runs)
+	.venv/bin/python tests/verify_elk.py $(ARGS)
 
 clean: ## Remove the Python environment
 	rm -rf .venv

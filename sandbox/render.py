@@ -25,7 +25,9 @@ CONTRIBUTIONS = (
     *("dashboards", "datasources", "logstash"),
 )
 HEADER = f"# Written by sandbox {__version__} and replaced by the next `sandbox up`: change sandbox.yml instead.\n"
-LOGGING = {"driver": "json-file", "options": {"max-size": "10m", "max-file": "2"}}
+# The labels stand beside each line in Docker's files: who reads those needs no Docker socket to tell whose they are.
+NOTED = ",".join((LABEL_PROJECT, LABEL_SERVICE, "com.docker.compose.service"))
+LOGGING = {"driver": "json-file", "options": {"max-size": "10m", "max-file": "2", "labels": NOTED}}
 PLAIN_VALUE = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")
 ENV_LINE = re.compile(r"([A-Z][A-Z0-9_]*)=(?:'([^']*)'|(.*))")
 

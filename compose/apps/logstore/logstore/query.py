@@ -16,7 +16,7 @@ from logstore.errors import ApiError, bad_document, bad_query
 from logstore.mapping import DATE, FRACTION, KEYWORD, SHIELD, TEXT, WHOLE, Field, IndexMapping, convert
 
 DEEPEST, MOST_CLAUSES = 30, 1024
-META = re.compile(r"[!-/:-@\[-^`{-~]")
+META = re.compile(r"[\\.+*?()|\[\]{}^$#&~-]")  # what a regular expression would read as more than itself
 RANGE_KEYS = {"gt", "gte", "lt", "lte", "from", "to", "format", "time_zone", "boost", "relation"}
 NOT_FOR_THE_QUERY_PARSER = re.compile(r"([^A-Za-z0-9_.])")
 

@@ -96,6 +96,8 @@ QUERIES: list[tuple[Any, Callable[[Document], bool]]] = [
     ({"prefix": {"message": "plac"}}, lambda d: True),
     ({"wildcard": {"service.name": {"value": "*a*e*a*"}}}, lambda d: number(d) % 3 == 1),
     ({"wildcard": {"service.name": "?atewa*"}}, lambda d: number(d) % 3 == 1),
+    ({"wildcard": {"since": "*T10:00*Z"}}, lambda d: True),
+    ({"wildcard": {"service.name": "stock\\-*"}}, lambda d: number(d) % 3 == 2),
     ({"wildcard": {"service.name": {"value": "*KEEPER", "case_insensitive": True}}}, lambda d: number(d) % 3 == 2),
     ({"regexp": {"service.name": "(orders|gate.*)"}}, lambda d: number(d) % 3 < 2),
     ({"fuzzy": {"service.name": {"value": "ordres"}}}, lambda d: number(d) % 3 == 0),
