@@ -122,29 +122,32 @@ def _caused(args: Mapping[str, Any], cause: Mapping[str, Any]) -> bool:
     return wanted.lower() in name.lower() or fnmatch.fnmatch(name.lower(), wanted.lower())
 
 
-def met(name: str, line: Line, failure: Failure | None, in_stage: bool) -> bool:
-    """Whether a `post` condition applies, by the build's result so far and the failure of what went before."""
-    result = line.run.result or Result.SUCCESS
-    error = result_of(failure) if failure is not None else Result.SUCCESS
+def outcome(line: Line, failure: Failure | None, in_stage: bool) -> Result:
+    """What `post` goes by: the build's result so far, and what became of the stage or pipeline it comes after."""
     stage = line.scope.stage_node
-    marked = line.run.stage_results.get(stage.id, Result.SUCCESS) if in_stage and stage else Result.SUCCESS
-    everything = max(result, error, marked)
-    # A stage is not to blame for what failed beside or before it; an unstable or aborted build shows in all its stages.
-    blamed = failure is None and result in (Result.UNSTABLE, Result.ABORTED)
-    worst = everything if not in_stage or blamed else max(error, marked)
+    if failure is not None:
+        own = result_of(failure)
+    else:
+        own = line.run.stage_results.get(stage.id, Result.SUCCESS) if in_stage and stage else Result.SUCCESS
+    return max(line.run.result or Result.SUCCESS, own)
+
+
+def met(name: str, line: Line, failure: Failure | None, in_stage: bool) -> bool:
+    """Whether a `post` condition applies."""
+    result = outcome(line, failure, in_stage)
     previous = line.run.place.previous() if name in ("changed", "fixed", "regression") else None
     before = Result[previous["result"]] if previous and previous.get("result") in Result.__members__ else None
     match name:
         case "always" | "cleanup":
             return True
         case "changed":
-            return before is None or before != max(result, error)
+            return result != before
         case "fixed":
-            return before in (Result.FAILURE, Result.UNSTABLE) and max(result, error) is Result.SUCCESS
+            return result is Result.SUCCESS and before in (Result.FAILURE, Result.UNSTABLE)
         case "regression":
-            return before is not None and max(result, error) > before
+            return before is not None and result > before
         case "unsuccessful":
-            return everything is not Result.SUCCESS
+            return result is not Result.SUCCESS
         case "notBuilt":
-            return worst is Result.NOT_BUILT
-    return worst.name == name.upper()
+            return result is Result.NOT_BUILT
+    return result.name == name.upper()

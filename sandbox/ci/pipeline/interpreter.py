@@ -32,7 +32,7 @@ from sandbox.ci.pipeline.declarative import (
     Tools,
     Value,
 )
-from sandbox.ci.pipeline.line import MISSING_CONTEXT, Line, braces, result_of
+from sandbox.ci.pipeline.line import MISSING_CONTEXT, Line, braces
 from sandbox.ci.pipeline.objects import text
 from sandbox.ci.pipeline.steps import agents, containers, flow, scm
 from sandbox.ci.pipeline.steps.registry import steps
@@ -55,7 +55,7 @@ class Interpreter:
         self.options: dict[str, Call] = {call.name: call for call in _calls(pipeline.options) if call.name}
 
     def run(self) -> None:
-        """Raises Failure, after post actions had their turn."""
+        """Raises Failure, after post actions had their turn. What fails counts in the build's result at the end."""
         pipeline, line = self.pipeline, self.line
         posted = False
         first: Failure | None = None
@@ -63,7 +63,7 @@ class Interpreter:
         def stages() -> None:
             nonlocal first, posted
             assert pipeline.stages is not None
-            first = self.stages(line, pipeline.stages, None, None)
+            first = self.stages(line, pipeline.stages, None)
             posted = True
             first = self.post_build(line, first)
             if first:
@@ -79,7 +79,6 @@ class Interpreter:
             self.on_agent(line, pipeline.agent, pipeline, inside)
         except Failure as failure:
             first = first or failure
-            line.worsen(result_of(failure))
         if not posted:
             first = self.post_build(line, first)
         if first:
@@ -254,14 +253,13 @@ class Interpreter:
 
     # Stages
 
-    def stages(self, line: Line, stages: Stages, parent: Common | None, skip: Skip | None) -> Failure | None:
+    def stages(self, line: Line, stages: Stages, skip: Skip | None) -> Failure | None:
         """One after the other; the first failure, which makes the later ones be skipped."""
         first: Failure | None = None
         for stage in stages.stages:
             try:
                 self.stage(line, stage, first, skip)
             except Failure as failure:
-                line.worsen(result_of(failure))
                 first = first or failure
         return first
 
@@ -277,9 +275,9 @@ class Interpreter:
             if chosen is not None:
                 self.skip(line, stage, chosen)
             elif stage.matrix is not None and stage.matrix.stages is not None:
-                self.staged(line, stage, lambda: self.matrix(line, stage, stage.matrix))
+                self.branching(line, stage, lambda: self.matrix(line, stage, stage.matrix))
             elif stage.parallel is not None:
-                self.staged(line, stage, lambda: self.parallel(line, stage, None))
+                self.branching(line, stage, lambda: self.parallel(line, stage, None))
             else:
                 self.staged(line, stage, lambda: self.content(line, stage))
 
@@ -295,11 +293,37 @@ class Interpreter:
         elif isinstance(stage, Stage) and stage.matrix is not None:
             self.matrix(line, stage, stage.matrix, skip)
         elif stage.stages is not None:
-            self.stages(line, stage.stages, stage, skip)
+            self.stages(line, stage.stages, skip)
+
+    def branching(self, line: Line, stage: Stage, body: Callable[[], None]) -> None:
+        """A stage of branches: its post actions come when everything around the branches is left."""
+        failure: Failure | None = None
+        skipped = False
+        try:
+            skipped = self.around(line, stage, body)
+        except Failure as error:
+            failure = error
+        if not skipped:
+            failure = self.post(line, stage, failure)
+        if failure:
+            raise failure
 
     def staged(self, line: Line, stage: Common, body: Callable[[], Failure | None], name: str = "") -> None:
-        """Everything around a stage's content: options, input, agent, when, environment, tools, post."""
-        failure: Failure | None = None
+        """A stage of steps or stages: its post actions run inside its agent and environment, each time it is tried."""
+
+        def tried() -> None:
+            try:
+                failure = body()
+            except Failure as error:
+                failure = error
+            failure = self.post(line, stage, failure)
+            if failure:
+                raise failure
+
+        self.around(line, stage, tried, name)
+
+    def around(self, line: Line, stage: Common, body: Callable[[], None], name: str = "") -> bool:
+        """What surrounds a stage's content: options, input, agent, when, environment, tools. Whether it was skipped."""
         skipped = False
         when = stage.when
         before = when.before if when else {}
@@ -314,18 +338,9 @@ class Interpreter:
             return not skipped
 
         def in_environment() -> None:
-            nonlocal failure
-            if not passes(None):
-                return
-            with self.environment(line, stage.environment):
-                self.tools(line, stage.tools, inner)
-
-        def inner() -> None:
-            nonlocal failure
-            failure = self.guarded(line, body, again=any(c.name == "retry" for c in _calls(stage.options)))
-            failure = self.post(line, stage.post, failure, stage)
-            if failure:
-                raise failure
+            if passes(None):
+                with self.environment(line, stage.environment):
+                    self.tools(line, stage.tools, body)
 
         def in_options() -> None:
             if not passes("beforeInput"):
@@ -334,31 +349,16 @@ class Interpreter:
                 if passes("beforeAgent"):
                     self.on_agent(line, stage.agent, stage, in_environment)
 
-        try:
-            if passes("beforeOptions"):
-                self.wrapped(line, stage.options, in_options)
-        except Failure as error:
-            line.worsen(result_of(error))
-            if failure is None:
-                self.post(line, stage.post, error, stage)
-            raise
+        if passes("beforeOptions"):
+            self.wrapped(line, stage.options, in_options)
         if skipped:
             self.skip(line, stage, Skip(words.SKIPPED_WHEN), name)
-
-    def guarded(self, line: Line, body: Callable[[], Failure | None], again: bool) -> Failure | None:
-        """Runs a body; what it raised or returned as failure, counted in the result unless it may be run again."""
-        try:
-            failure = body()
-        except Failure as error:
-            failure = error
-        if failure is not None and not again:
-            line.worsen(result_of(failure))
-        return failure
+        return skipped
 
     def content(self, line: Line, stage: Stage) -> Failure | None:
         """A stage's steps, or its stages."""
         if stage.stages is not None:
-            return self.stages(line, stage.stages, stage, None)
+            return self.stages(line, stage.stages, None)
         self.steps(line, stage.steps_key, stage.agent or self.pipeline.agent)
         return None
 
@@ -401,7 +401,7 @@ class Interpreter:
                         if skip is not None:
                             self.skip(own, matrix, skip, name)
                         else:
-                            self.staged(own, matrix, lambda: self.stages(own, stages, matrix, None), name)
+                            self.staged(own, matrix, lambda: self.stages(own, stages, None), name)
 
                 self.in_stage(own, name, body)
 
@@ -437,52 +437,48 @@ class Interpreter:
 
     # Post
 
-    def post(self, line: Line, post: Post | None, failure: Failure | None, context: Common) -> Failure | None:
-        """A stage's post conditions, in Jenkins' order; the first failure."""
-        if post is None:
+    def post(self, line: Line, stage: Common, failure: Failure | None) -> Failure | None:
+        """A stage's post actions; the first failure."""
+        post = stage.post
+        if post is None or not any(conditions.met(name, line, failure, True) for name, _ in _ordered(post)):
             return failure
-        told = False
-        for name, key in _ordered(post):
-            if conditions.met(name, line, failure, in_stage=True):
-                if not told:
-                    line.log("Post stage")
-                    told = True
-                failure = self._after(line, name, key, context.agent, failure)
-        return failure
+        line.log("Post stage")
+        trouble = self.actions(line, post, stage.agent, failure, in_stage=True)
+        return failure or trouble
 
     def post_build(self, line: Line, failure: Failure | None) -> Failure | None:
-        """The pipeline's post conditions, in a stage of their own."""
+        """The pipeline's post actions, in a stage of their own; the first failure."""
         post = self.pipeline.post
-        if failure is not None:
-            line.worsen(result_of(failure))
         if post is None or not any(conditions.met(name, line, failure, False) for name, _ in _ordered(post)):
             return failure
-        first = failure
-        trouble: Failure | None = None
 
         def actions() -> None:
-            nonlocal trouble
-            for name, key in _ordered(post):
-                if conditions.met(name, line, first, False):
-                    trouble = self._after(line, name, key, None, trouble)
+            trouble = self.actions(line, post, None, failure, in_stage=False)
             if trouble:
                 raise trouble
 
         try:
             self.in_stage(line, "Declarative: Post Actions", actions)
-        except Failure as error:
-            return failure or error
+        except Failure as trouble:
+            return failure or trouble
         return failure
 
-    def _after(self, line: Line, name: str, key: str, agent: Agent | None, failure: Failure | None) -> Failure | None:
-        try:
-            self.steps(line, key, agent or self.pipeline.agent)
-        except Failure as error:
-            line.worsen(result_of(error))
-            line.log(f"Error when executing {name} post condition:")
-            line.run.tell(error, line.log)
-            return failure or error
-        return failure
+    def actions(
+        self, line: Line, post: Post, agent: Agent | None, failure: Failure | None, in_stage: bool
+    ) -> Failure | None:
+        """Runs the post actions that are due, in Jenkins' order; the first failure among them."""
+        trouble: Failure | None = None
+        for name, key in _ordered(post):
+            if not conditions.met(name, line, failure or trouble, in_stage):
+                continue
+            try:
+                with line.within(outcome=conditions.outcome(line, failure or trouble, in_stage)):
+                    self.steps(line, key, agent or self.pipeline.agent)
+            except Failure as error:
+                line.log(f"Error when executing {name} post condition:")
+                line.run.tell(error, line.log)
+                trouble = trouble or error
+        return trouble
 
 
 def _ordered(post: Post) -> list[tuple[str, str]]:

@@ -26,7 +26,10 @@ REFERENCE = re.compile(r"\$(?:([A-Za-z0-9_]+)|\{([A-Za-z0-9_.]+)\}|(\$))")
 
 @dataclass(frozen=True)
 class Scope:
-    """What the blocks around a step say. `lazy` are variables that are evaluated when asked for."""
+    """What the blocks around a step say.
+
+    `lazy` are variables that are evaluated when asked for; `outcome` is what post actions come after.
+    """
 
     env: Mapping[str, str] = field(default_factory=dict)
     lazy: Sequence[Callable[[str], str | None]] = ()
@@ -40,6 +43,7 @@ class Scope:
     stage_node: Node | None = None
     timestamps: bool = False
     container: str = ""
+    outcome: Result | None = None
 
 
 class Line:
@@ -168,6 +172,11 @@ class Line:
         finally:
             with self._lock:
                 self.children = []
+
+    @property
+    def result(self) -> Result | None:
+        """The build's result as the pipeline sees it here; None while nothing was said of it."""
+        return max((found for found in (self.run.result, self.scope.outcome) if found is not None), default=None)
 
     def worsen(self, result: Result) -> None:
         """Makes the build's result worse, never better."""

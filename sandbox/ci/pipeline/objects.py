@@ -130,7 +130,7 @@ def _current(line: Line, name: str) -> Any:
     run, place = line.run, line.run.place
     from sandbox.ci.pipeline.run import now
 
-    result = run.result
+    result = line.result
     match name:
         case "result":
             return result.name if result is not None else None
@@ -189,7 +189,7 @@ def _current(line: Line, name: str) -> Any:
 
 
 def _current_method(line: Line, name: str, args: list[Any]) -> list[Any] | None:
-    current = line.run.result or Result.SUCCESS
+    current = line.result or Result.SUCCESS
     if name == "resultIsBetterOrEqualTo":
         return [current <= _result(args[0])]
     if name == "resultIsWorseOrEqualTo":

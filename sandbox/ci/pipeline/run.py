@@ -246,7 +246,10 @@ class Run:
             node.error = self.log.masker.text(clean(failure.message or failure.type))
             raise
         finally:
-            status = max(status, self.stage_results.pop(node.id, Result.SUCCESS))
+            marked = self.stage_results.pop(node.id, Result.SUCCESS)
+            if marked is not Result.SUCCESS and line.scope.stage_node is not None:
+                line.warn(marked, node.detail)
+            status = max(status, marked)
             node.ended = now()
             if node.status != "NOT_EXECUTED":
                 node.status = status.name

@@ -110,7 +110,7 @@ def cleanWs(
     """Empties the workspace, or what patterns (`[[pattern: 'x/**', type: 'INCLUDE']]`) choose of it."""
     line.log("[WS-CLEANUP] Deleting project workspace...")
     workspace = line.workspace
-    result = line.run.result
+    result = line.result
     wanted = {
         "ABORTED": cleanWhenAborted,
         "FAILURE": cleanWhenFailure,

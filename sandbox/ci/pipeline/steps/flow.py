@@ -110,7 +110,7 @@ def beside_each_other(line: Line, branches: Mapping[str, Callable[[Line], Any]],
                 if fail_fast and first:
                     for other, sibling in lines.items():
                         if other != name and other not in values:
-                            sibling.interrupt(interruption(f"Failed in branch {name}", Result.FAILURE))
+                            sibling.interrupt(interruption(f"Failed in branch {name}"))
             except BaseException as error:
                 trouble.append(error)
 

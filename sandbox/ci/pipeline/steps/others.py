@@ -164,7 +164,7 @@ def emailext(
 ) -> None:
     """Sends a mail to the sandbox's inbox."""
     run = line.run
-    default = f"{run.place.job} - Build # {run.place.number} - {(run.result or Result.SUCCESS).name}!"
+    default = f"{run.place.job} - Build # {run.place.number} - {(line.result or Result.SUCCESS).name}!"
     subject = subject.replace("$DEFAULT_SUBJECT", default)
     content = body_.replace(
         "$DEFAULT_CONTENT", f"{default}\n\nCheck console output at {run.place.url} to view the results."

@@ -30,7 +30,7 @@ def archiveArtifacts(
 ) -> None:
     """Keeps files with the build."""
     line.log("Archiving artifacts")
-    if onlyIfSuccessful and (line.run.result or Result.SUCCESS) > Result.UNSTABLE:
+    if onlyIfSuccessful and (line.result or Result.SUCCESS) > Result.UNSTABLE:
         line.log("Skipped archiving because build is not successful")
         return
     chosen = list(patterns.files(line.folder, artifacts, excludes or "", defaultExcludes, caseSensitive))
