@@ -61,7 +61,7 @@ def _configs(service: Service) -> dict[str, bytes]:
         return {}
     files = {}
     for path in sorted(service.configs.rglob("*")):
-        if path.is_file():
+        if path.is_file() and "__pycache__" not in path.parts:  # pip compiles what it installs
             relative = path.relative_to(service.configs)
             files[_place(service.name, relative)] = path.read_bytes()
     return files

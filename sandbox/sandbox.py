@@ -521,7 +521,7 @@ class Sandbox:
 
     def capture(self, service: str, command: Sequence[str]) -> tuple[int, str]:
         """Runs a command in a service's container; its exit code and what it printed."""
-        return self.engine.ask(self._states([service])[0].id, command)
+        return self.engine.output(self._states([service])[0].id, command)
 
     def ask(self, service: str, command: Sequence[str], container: str = "") -> list[str]:
         """What a command prints in each running container of a service (or in one of its containers alone).

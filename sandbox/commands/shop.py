@@ -168,14 +168,17 @@ def scale(call: Call, wanted: tuple[str, int], timeout: int) -> None:
 
 @click.command()
 @click.argument("service", default="storefront")
-@click.option("--target", type=float, default=20, show_default=True, help="Requests a second for one container.")
-@click.option("--min", "least", type=int, default=1, show_default=True, help="Containers at least.")
-@click.option("--max", "most", type=int, default=4, show_default=True, help="Containers at most.")
-@click.option("--cooldown", type=float, default=30, show_default=True, metavar="SECONDS", help="Rest after a change.")
+@click.option("--target", type=float, default=20, metavar="RATE", help="Requests a second for one container [20].")
+@click.option("--min", "least", type=int, default=1, metavar="COUNT", help="Containers at least [1].")
+@click.option("--max", "most", type=int, default=4, metavar="COUNT", help="Containers at most [4].")
+@click.option("--cooldown", type=float, default=30, metavar="SECONDS", help="Rest after a change [30].")
 @click.option("--timeout", type=int, default=180, metavar="SECONDS", help="How long to wait until ready.")
 @click.pass_obj
 def autoscale(call: Call, service: str, target: float, least: int, most: int, cooldown: float, timeout: int) -> None:
-    """Scale a service with its load, until ^C. Every decision is told with its reason."""
+    """Scale a service with its load, until ^C.
+
+    Every decision is told with its reason.
+    """
     from sandbox import output
     from sandbox.autoscaling import Policy, keep
 

@@ -141,7 +141,7 @@ def test_events_tell_of_a_restart(engine: Engine, up: Callable[[], str]) -> None
 
 
 def test_output_of_a_command(engine: Engine, up: Callable[[], str]) -> None:
-    code, printed = engine.ask(up(), ["sh", "-c", "echo said; echo complained >&2; exit 7"])
+    code, printed = engine.output(up(), ["sh", "-c", "echo said; echo complained >&2; exit 7"])
     assert (code, set(printed.splitlines())) == (7, {"said", "complained"})
 
 
