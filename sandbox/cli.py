@@ -32,6 +32,7 @@ COMMANDS = {
     "render": ("up", "Write the sandbox's folder without starting anything."),
     "images": ("images", "List, pull, build and prune images."),
     "doctor": ("doctor", "Check this computer; --fix installs and starts Docker."),
+    "preflight": ("doctor", "Check this computer before a workshop; one line to send."),
     "completion": ("choose", "Print the shell completion script."),
 }
 

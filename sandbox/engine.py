@@ -15,6 +15,7 @@ import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
@@ -59,6 +60,7 @@ class Engine(Protocol):
     """
 
     def info(self) -> EngineInfo: ...
+    def plugin_version(self, plugin: str) -> str: ...
     def image_sizes(self) -> dict[str, int]: ...
     def why_not_pullable(self, image: str) -> str: ...
     def pull(self, image: str, progress: Callable[[int, int], None]) -> None: ...
@@ -142,6 +144,7 @@ class ComposeEngine:
             os=str(info.get("OperatingSystem", "")),
             architecture=str(info.get("Architecture", "")),
             root=root if self.is_local and Path(root).is_dir() else "",
+            time=_seconds(str(info.get("SystemTime", ""))),
         )
 
     @property
@@ -430,6 +433,14 @@ def _state(item: Mapping[str, Any]) -> ContainerState:
         folder=labels.get(LABEL_FOLDER, ""),
         ports=ports,
     )
+
+
+def _seconds(time: str) -> float:
+    """Seconds since the epoch of the engine's RFC 3339 time, which has nanoseconds; 0 if there is none."""
+    try:
+        return datetime.fromisoformat(re.sub(r"\.(\d{6})\d+", r".\1", time)).timestamp()
+    except ValueError:
+        return 0.0
 
 
 def _used(stats: Any) -> int:

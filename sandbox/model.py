@@ -235,7 +235,10 @@ class ContainerState:
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """What the engine says of itself. Bytes; `root` is its data folder, empty if not on this computer."""
+    """What the engine says of itself. Bytes; `root` is its data folder, empty if not on this computer.
+
+    `time` is its clock in seconds since the epoch, 0 if it does not tell.
+    """
 
     version: str
     memory: int
@@ -243,3 +246,4 @@ class EngineInfo:
     os: str
     architecture: str
     root: str
+    time: float = 0.0

@@ -50,6 +50,9 @@ class FakeEngine:
         self._alive()
         return EngineInfo("26.0.0", self.memory_total, 2, "Fake", "x86_64", "")
 
+    def plugin_version(self, plugin: str) -> str:
+        return "2.30.0"
+
     def image_sizes(self) -> dict[str, int]:
         self._alive()
         return dict(self.images)
