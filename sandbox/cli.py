@@ -33,6 +33,7 @@ COMMANDS = {
     "images": ("images", "List, pull, build and prune images."),
     "doctor": ("doctor", "Check this computer; --fix installs and starts Docker."),
     "preflight": ("doctor", "Check this computer before a workshop; one line to send."),
+    "bundle": ("bundle", "Save, verify and load images and packages as one file."),
     "completion": ("choose", "Print the shell completion script."),
 }
 

@@ -18,11 +18,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sandbox import processes
 from sandbox.errors import EngineError, SandboxError
-from sandbox.model import LABEL_FOLDER, LABEL_PROJECT, LABEL_RECIPE, LABEL_SERVICE, ContainerState, EngineInfo
+from sandbox.model import (
+    LABEL_FOLDER,
+    LABEL_PROJECT,
+    LABEL_RECIPE,
+    LABEL_SERVICE,
+    ContainerState,
+    EngineInfo,
+    ImageFacts,
+)
 
 if TYPE_CHECKING:
     import docker
@@ -65,7 +73,9 @@ class Engine(Protocol):
     def why_not_pullable(self, image: str) -> str: ...
     def pull(self, image: str, progress: Callable[[int, int], None]) -> None: ...
     def tag(self, image: str, name: str) -> None: ...
-    def load(self, archive: BinaryIO) -> list[str]: ...
+    def image_facts(self, image: str) -> ImageFacts | None: ...
+    def save(self, images: Sequence[str]) -> Iterator[bytes]: ...
+    def load(self, archive: Iterable[bytes]) -> None: ...
     def build(
         self,
         context: Path,
@@ -145,6 +155,7 @@ class ComposeEngine:
             architecture=str(info.get("Architecture", "")),
             root=root if self.is_local and Path(root).is_dir() else "",
             time=_seconds(str(info.get("SystemTime", ""))),
+            layered="containerd" not in str(info.get("DriverStatus", "")),
         )
 
     @property
@@ -194,10 +205,30 @@ class ComposeEngine:
         with _explained():
             self._client.api.tag(image, repository, tag)
 
-    def load(self, archive: BinaryIO) -> list[str]:
-        """Loads a `docker save` archive; the names of the images that were in it."""
+    def image_facts(self, image: str) -> ImageFacts | None:
+        """What an image on this computer is made of; None if it is not there."""
+        import docker
+
         with _explained():
-            return [tag for image in self._client.images.load(archive) for tag in image.tags]
+            try:
+                found = self._client.api.inspect_image(image)  # type: ignore[no-untyped-call]
+            except docker.errors.ImageNotFound:
+                return None
+        layers = tuple(str(layer) for layer in (found.get("RootFS") or {}).get("Layers") or ())
+        return ImageFacts(f"{found.get('Os')}/{found.get('Architecture')}", layers, int(found.get("Size", 0)))
+
+    def save(self, images: Sequence[str]) -> Iterator[bytes]:
+        """A tar of images as `docker save` makes it, each layer once."""
+        return processes.read(["docker", "save", *images], "saving images")
+
+    def load(self, archive: Iterable[bytes]) -> None:
+        """Takes in a tar such as `save` makes. Raises SandboxError if the engine refuses it."""
+        try:
+            processes.feed(["docker", "load", "--quiet"], archive, "loading images")
+        except SandboxError as error:
+            if "Cannot connect to the Docker daemon" in error.message:
+                raise EngineError("the Docker engine does not answer", NO_ENGINE) from error
+            raise SandboxError(error.message, error.hint or _way_out(error.message)) from error
 
     def build(
         self,

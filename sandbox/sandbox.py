@@ -6,10 +6,11 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sandbox import catalogue as catalogues
 from sandbox import host, images, readiness, variables
@@ -22,6 +23,7 @@ from sandbox.model import (
     Event,
     Rendering,
     Report,
+    Say,
     Service,
     ServiceState,
     Settings,
@@ -30,14 +32,15 @@ from sandbox.model import (
 from sandbox.render import render
 from sandbox.workspace import Workspace
 
+if TYPE_CHECKING:
+    from sandbox.bundle import Bundle
+
 PREFERRED = ("full", "lite")
 DISK_RESERVE = 500 * 1024**2
 TIGHT = 0.8  # of Docker's memory: above it there is a warning
 CRASHES = 3
 STEADY = 2.0  # seconds without a fall that stand in for a missing health check
 TICK = 0.25
-
-Say = Callable[[Event], None]
 
 
 @dataclass
@@ -68,10 +71,11 @@ class Sandbox:
         """The services to run and where their images come from. `auto` explains its choice."""
         sizes = self.engine.image_sizes()
         registries = images.Registries(self.engine, settings.registry)
+        bundled = bundle.names if (bundle := self.bundle(settings)) else {}
         own = {n: str(v.value) for n, v in settings.values.items() if n.endswith("_IMAGE")}
 
         def plan(stack: Stack) -> list[images.ImagePlan]:
-            return images.plan(stack, sizes, settings.images, registries, own)
+            return images.plan(stack, sizes, settings.images, registries, own, bundled)
 
         if settings.services or settings.profile != AUTO:
             stack = catalogues.choose(catalogue, settings.services, settings.profile, settings.without)
@@ -124,7 +128,7 @@ class Sandbox:
         if needed > TIGHT * info.memory:
             text = f"memory is tight: the services may use {_mega(needed)} of Docker's {_mega(info.memory)}"
             self.say(Event("warning", text=text))
-        disk = sum(plan.size for plan in plans if plan.action in ("pull", "build"))
+        disk = sum(plan.size for plan in plans if plan.action in ("load", "pull", "build"))
         free = host.free_disk(info.root)
         if disk and disk + DISK_RESERVE > free:
             raise SandboxError(
@@ -135,6 +139,16 @@ class Sandbox:
     def _limit(self, stack: Stack, container: str, settings: Settings) -> int:
         values = {name: settings.text(variable) for name, variable in stack.variables.items()}
         return variables.size(variables.expand(stack.containers[container].memory, values))
+
+    def bundle(self, settings: Settings) -> Bundle | None:
+        """The bundle that the settings name."""
+        from sandbox.bundle import Bundle
+
+        return Bundle(Path(settings.bundle)) if settings.bundle else None
+
+    def obtain(self, plans: Sequence[images.ImagePlan], settings: Settings) -> list[images.ImagePlan]:
+        """Gets every image of a plan; the plans as they came true."""
+        return images.obtain(plans, self.engine, settings.images, settings.registry, self.say, self.bundle(settings))
 
     def rendering(self, settings: Settings, stack: Stack, image_of: Mapping[str, str], ports: bool) -> Rendering:
         """The folder's files. With `ports`, taken ports are moved aside."""
@@ -189,7 +203,7 @@ class Sandbox:
             self.check_room(stack, plans, settings)
             if work := images.summary(plans):
                 self.say(_notice(work))
-            done = images.obtain(plans, self.engine, settings.images, settings.registry, self.say)
+            done = self.obtain(plans, settings)
             image_of = {plan.variable: plan.image for plan in done if plan.variable}
             rendering = self.rendering(settings, stack, image_of, ports=True)
             self.workspace.write(rendering)

@@ -53,6 +53,10 @@ def _registry(value: Any) -> str:
     return str(text)
 
 
+def _path(value: Any) -> str:
+    return value if value == "" else str(Path(_text(value)).expanduser())
+
+
 def _flag(value: Any) -> bool:
     words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
     if isinstance(value, bool):
@@ -84,6 +88,7 @@ OPTIONS: Mapping[str, Option] = {
     "without": Option((), _names, "Services of the profile to leave out."),
     "images": Option("auto", _images, "Where images come from: auto, pull, build or offline."),
     "registry": Option("", _registry, "Prefix of a mirror to pull from instead of the images' own registries."),
+    "bundle": Option("", _path, "Bundle to load images from, relative to this file: see `sandbox bundle`."),
     "strict_ports": Option(False, _flag, "Fail when a port is taken instead of moving to a free one."),
     "timeout": Option(180, _seconds, "Seconds to wait until everything is ready."),
     "include": Option((), _names, "The user's own Compose fragments, relative to this file."),
@@ -150,6 +155,8 @@ def _from_file(path: Path | None, chosen: dict[str, Value], values: dict[str, Va
         folder = file.path.parent
         paths = tuple(str(folder / name) for name in chosen["include"].value)  # type: ignore[attr-defined]
         chosen["include"] = Value(paths, chosen["include"].origin)
+    if "bundle" in data and chosen["bundle"].value:
+        chosen["bundle"] = Value(str(file.path.parent / str(chosen["bundle"].value)), chosen["bundle"].origin)
     problems += file.problems
 
 

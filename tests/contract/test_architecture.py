@@ -19,6 +19,7 @@ HOMES = {
     "filelock": {"workspace"},
     "subprocess": {"processes"},
     "rich": {"output"},
+    "zstandard": {"bundle"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
