@@ -25,6 +25,11 @@ from sandbox.render import parse_env
 GIGABYTE = 1024**3
 
 
+def _layer(image: str) -> bytes:
+    """The one layer of an image that is saved: 2 MB and more."""
+    return f"layer of {image}.".encode() * 100_000
+
+
 class FakeEngine:
     """`images` are on the computer, `registry` is what can be pulled; `sick` containers never get healthy,
     `crashing` ones die at each start, `prints` is what containers say; `running` is False for a dead engine.
@@ -79,12 +84,12 @@ class FakeEngine:
 
     def image_facts(self, image: str) -> ImageFacts | None:
         self._alive()
-        digest = hashlib.sha256(f"layer of {image}".encode()).hexdigest()
+        digest = hashlib.sha256(_layer(image)).hexdigest()
         known = self.facts.get(image, ImageFacts("linux/amd64", (f"sha256:{digest}",), 100))
         return known if image in self.images else None
 
     def save(self, images: Sequence[str]) -> Iterator[bytes]:
-        """Images of one layer each; the layer is a text that names the image."""
+        """Images of one layer each; see `_layer`."""
         packed, manifest = io.BytesIO(), []
         with tarfile.open(fileobj=packed, mode="w") as tar:
 
@@ -95,7 +100,7 @@ class FakeEngine:
 
             for image in images:
                 self._known_image(image)
-                layer = f"layer of {image}".encode()
+                layer = _layer(image)
                 digest = hashlib.sha256(layer).hexdigest()
                 config = {"os": "linux", "architecture": "amd64", "rootfs": {"diff_ids": [f"sha256:{digest}"]}}
                 add(f"blobs/sha256/{digest}", layer)

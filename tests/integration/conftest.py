@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-PROJECT = "sandbox-tests"
+PROJECT = os.environ.get("TESTS_PROJECT", "sandbox-tests")  # another name lets two checkouts test side by side
 
 
 @pytest.fixture(scope="session")
