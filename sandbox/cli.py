@@ -34,6 +34,7 @@ COMMANDS = {
     "doctor": ("doctor", "Check this computer; --fix installs and starts Docker."),
     "preflight": ("doctor", "Check this computer before a workshop; one line to send."),
     "bundle": ("bundle", "Save, verify and load images and packages as one file."),
+    "serve-images": ("serve", "Serve images and packages to a room of laptops."),
     "completion": ("choose", "Print the shell completion script."),
 }
 
@@ -47,7 +48,9 @@ class Root(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command = getattr(import_module(f"sandbox.commands.{COMMANDS[name][0]}"), name.replace("exec", "exec_"))
+        command = getattr(
+            import_module(f"sandbox.commands.{COMMANDS[name][0]}"), name.replace("exec", "exec_").replace("-", "_")
+        )
         assert isinstance(command, click.Command)
         return _with_project(command)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox import catalogue as catalogues
-from sandbox import host, images, readiness, variables
+from sandbox import host, images, readiness, relay, variables
 from sandbox.catalogue import AUTO, Catalogue
 from sandbox.engine import Engine, EngineEvent, LogLine
 from sandbox.errors import ConfigurationError, EngineError, NotReadyError, SandboxError, UsageError, did_you_mean
@@ -41,6 +41,7 @@ TIGHT = 0.8  # of Docker's memory: above it there is a warning
 CRASHES = 3
 STEADY = 2.0  # seconds without a fall that stand in for a missing health check
 TICK = 0.25
+EVERYWHERE = ("", "127.0.0.1", "0.0.0.0", "::")  # addresses at which localhost reaches a port
 
 
 @dataclass
@@ -70,7 +71,7 @@ class Sandbox:
     def choose(self, settings: Settings, catalogue: Catalogue) -> tuple[Stack, list[images.ImagePlan]]:
         """The services to run and where their images come from. `auto` explains its choice."""
         sizes = self.engine.image_sizes()
-        registries = images.Registries(self.engine, settings.registry)
+        registries = images.Registries(self.engine, relay.local(settings.registry))
         bundled = bundle.names if (bundle := self.bundle(settings)) else {}
         own = {n: str(v.value) for n, v in settings.values.items() if n.endswith("_IMAGE")}
 
@@ -148,7 +149,8 @@ class Sandbox:
 
     def obtain(self, plans: Sequence[images.ImagePlan], settings: Settings) -> list[images.ImagePlan]:
         """Gets every image of a plan; the plans as they came true."""
-        return images.obtain(plans, self.engine, settings.images, settings.registry, self.say, self.bundle(settings))
+        registry = relay.local(settings.registry)
+        return images.obtain(plans, self.engine, settings.images, registry, self.say, self.bundle(settings))
 
     def rendering(self, settings: Settings, stack: Stack, image_of: Mapping[str, str], ports: bool) -> Rendering:
         """The folder's files. With `ports`, taken ports are moved aside."""
@@ -175,7 +177,9 @@ class Sandbox:
                 asked = int(values.get(port.variable, port.default))
                 before = previous.get(port.variable, "")
                 wanted = int(before) if before.isdecimal() and port.variable not in settings.values else asked
-                free = wanted not in taken and (wanted in mine or host.port_is_free(wanted, port.address))
+                free = wanted not in taken and (
+                    wanted in mine or host.port_is_free(wanted, variables.expand(port.address, values))
+                )
                 if not free and (settings.strict_ports or not port.variable):
                     raise UsageError(
                         f"port {wanted} of {container.name} is taken", f"--set {port.variable}=… chooses another"
@@ -530,7 +534,8 @@ def _url(endpoint: Endpoint | None, containers: Sequence[ContainerState]) -> str
     """`http://localhost:<port>` of the endpoint, from what the engine publishes now."""
     for state in containers:
         if endpoint and state.container == endpoint.service and endpoint.port in state.ports:
-            return f"http://localhost:{state.ports[endpoint.port][1]}"
+            address, port = state.ports[endpoint.port]
+            return f"http://{'localhost' if address in EVERYWHERE else address}:{port}"
     return ""
 
 

@@ -48,8 +48,10 @@ def _images(value: Any) -> str:
 
 def _registry(value: Any) -> str:
     text = value if value == "" else _text(value).rstrip("/")
-    if "://" in text or any(character.isspace() for character in text):
-        raise ValueError("must be a prefix such as mirror.example:5000/team, without https://")
+    if "://" in text.removeprefix("http://") or any(character.isspace() for character in text):
+        raise ValueError(
+            "must be a prefix such as mirror.example:5000/team, without https://; http:// if it has no TLS"
+        )
     return str(text)
 
 

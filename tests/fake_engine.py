@@ -82,6 +82,10 @@ class FakeEngine:
         self._known_image(image)
         self.images[name] = self.images[image]
 
+    def push(self, image: str) -> None:
+        self._known_image(image)
+        self.registry.add(image)
+
     def image_facts(self, image: str) -> ImageFacts | None:
         self._alive()
         digest = hashlib.sha256(_layer(image)).hexdigest()
