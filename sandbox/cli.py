@@ -35,6 +35,7 @@ COMMANDS = {
     "preflight": ("doctor", "Check this computer before a workshop; one line to send."),
     "bundle": ("bundle", "Save, verify and load images and packages as one file."),
     "serve-images": ("serve", "Serve images and packages to a room of laptops."),
+    "lab": ("lab", "Lessons to work through in a running sandbox."),
     "completion": ("choose", "Print the shell completion script."),
 }
 

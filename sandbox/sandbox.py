@@ -441,6 +441,13 @@ class Sandbox:
             raise SandboxError(f"{service} is {state.state}", f"`sandbox up {service}`")
         return self.engine.execute(state.id, command, tty)
 
+    def output(self, service: str, command: Sequence[str]) -> tuple[int, str]:
+        """Runs a command in a service's container; its exit code and what it printed."""
+        state = self._states([service])[0]
+        if state.state != "running":
+            raise SandboxError(f"{service} is {state.state}", f"`sandbox up {service}`")
+        return self.engine.output(state.id, command)
+
     def restart(self, services: Sequence[str], timeout: int) -> None:
         """Restarts containers, all or those of the named services, and waits until they are useful again."""
         self.engine.restart([state.id for state in self._states(services)])

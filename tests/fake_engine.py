@@ -252,6 +252,11 @@ class FakeEngine:
         self._known(id)
         return subprocess.run(command, check=False).returncode
 
+    def output(self, id: str, command: Sequence[str]) -> tuple[int, str]:
+        self._known(id)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
     def restart(self, ids: Sequence[str]) -> None:
         for id in ids:
             state = self._known(id)

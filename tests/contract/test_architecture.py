@@ -20,6 +20,7 @@ HOMES = {
     "subprocess": {"processes"},
     "rich": {"output"},
     "zstandard": {"bundle"},
+    "boto3": {"aws"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
