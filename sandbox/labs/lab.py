@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import shutil
 import sys
@@ -176,5 +175,4 @@ class Lab:
             whole = Path(place) / path.name
             whole.write_text(preamble + script(path), encoding="utf-8", newline="\n")
             environment["WORK"] = str(work) if work.is_dir() else place
-            kept = {name: value for name, value in os.environ.items() if name.startswith("PYTHON")}
-            processes.run(["sh", str(whole)], f"{lesson.name}/{name}", env={**kept, **environment})
+            processes.run(["sh", str(whole)], f"{lesson.name}/{name}", env=environment)
