@@ -11,7 +11,7 @@ import pytest
 
 from sandbox.engine import ComposeEngine
 from sandbox.labs import checks
-from sandbox.labs.lab import PATIENCE, Lab
+from sandbox.labs.lab import PATIENCE, PROGRESS, Lab
 from sandbox.labs.lessons import Check, Step, read_all
 from sandbox.resources import labs_folder
 from sandbox.sandbox import Sandbox
@@ -25,8 +25,8 @@ LESSONS = read_all(labs_folder())
 def lab(stack: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     lab = Lab(Sandbox(PROJECT, home, ComposeEngine(), lambda event: None), LESSONS)
     yield lab
-    for lesson in LESSONS.values():
-        lab.clean(lesson)
+    if (lab.folder / PROGRESS).exists():
+        lab.clean(lab.current()[0])
 
 
 def failing(lab: Lab, step: Step) -> list[bool]:
