@@ -16,7 +16,8 @@ from sandbox.yamlfile import YamlFile
 AUTO = "auto"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 PUBLISHED = re.compile(
-    r"(?:(?P<address>[0-9.]+):)?(?:\$\{(?P<variable>[A-Z0-9_]+):-(?P<default>\d+)\}|(?P<fixed>\d+)):(?P<container>\d+)(?:/tcp)?"
+    r"(?:(?P<address>[0-9.]+|\$\{[A-Z0-9_]+:-[0-9.]+\}):)?"
+    r"(?:\$\{(?P<variable>[A-Z0-9_]+):-(?P<default>\d+)\}|(?P<fixed>\d+)):(?P<container>\d+)(?:/tcp)?"
 )
 KEYS = {
     *("title", "summary", "group", "profiles", "provides", "needs", "disk", "state", "reset"),

@@ -40,6 +40,10 @@ COMMANDS = {
     "images": ("images", "List, pull, build and prune images."),
     "ci": ("ci", "Check and run Jenkinsfiles."),
     "doctor": ("doctor", "Check this computer; --fix installs and starts Docker."),
+    "preflight": ("doctor", "Check this computer before a workshop; one line to send."),
+    "bundle": ("bundle", "Save, verify and load images and packages as one file."),
+    "serve-images": ("serve", "Serve images and packages to a room of laptops."),
+    "lab": ("lab", "Lessons to work through in a running sandbox."),
     "completion": ("choose", "Print the shell completion script."),
 }
 
@@ -53,7 +57,9 @@ class Root(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command = getattr(import_module(f"sandbox.commands.{COMMANDS[name][0]}"), name.replace("exec", "exec_"))
+        command = getattr(
+            import_module(f"sandbox.commands.{COMMANDS[name][0]}"), name.replace("exec", "exec_").replace("-", "_")
+        )
         assert isinstance(command, click.Command)
         return _with_project(command)
 

@@ -16,9 +16,10 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sandbox import processes
 from sandbox.errors import EngineError, SandboxError
@@ -30,6 +31,7 @@ from sandbox.model import (
     LABEL_SERVICE,
     ContainerState,
     EngineInfo,
+    ImageFacts,
 )
 
 if TYPE_CHECKING:
@@ -71,11 +73,15 @@ class Engine(Protocol):
     """
 
     def info(self) -> EngineInfo: ...
+    def plugin_version(self, plugin: str) -> str: ...
     def image_sizes(self) -> dict[str, int]: ...
     def why_not_pullable(self, image: str) -> str: ...
     def pull(self, image: str, progress: Callable[[int, int], None]) -> None: ...
     def tag(self, image: str, name: str) -> None: ...
-    def load(self, archive: BinaryIO) -> list[str]: ...
+    def push(self, image: str) -> None: ...
+    def image_facts(self, image: str) -> ImageFacts | None: ...
+    def save(self, images: Sequence[str]) -> Iterator[bytes]: ...
+    def load(self, archive: Iterable[bytes]) -> None: ...
     def build(
         self,
         context: Path,
@@ -167,6 +173,8 @@ class ComposeEngine:
             os=str(info.get("OperatingSystem", "")),
             architecture=str(info.get("Architecture", "")),
             root=root if self.is_local and Path(root).is_dir() else "",
+            time=_seconds(str(info.get("SystemTime", ""))),
+            layered="containerd" not in str(info.get("DriverStatus", "")),
         )
 
     @property
@@ -216,10 +224,35 @@ class ComposeEngine:
         with _explained():
             self._client.api.tag(image, repository, tag)
 
-    def load(self, archive: BinaryIO) -> list[str]:
-        """Loads a `docker save` archive; the names of the images that were in it."""
+    def push(self, image: str) -> None:
+        """Pushes one image to the registry that its name begins with. Raises SandboxError."""
         with _explained():
-            return [tag for image in self._client.images.load(archive) for tag in image.tags]
+            self._whales.image.push(image, quiet=True)
+
+    def image_facts(self, image: str) -> ImageFacts | None:
+        """What an image on this computer is made of; None if it is not there."""
+        import docker
+
+        with _explained():
+            try:
+                found = self._client.api.inspect_image(image)  # type: ignore[no-untyped-call]
+            except docker.errors.ImageNotFound:
+                return None
+        layers = tuple(str(layer) for layer in (found.get("RootFS") or {}).get("Layers") or ())
+        return ImageFacts(f"{found.get('Os')}/{found.get('Architecture')}", layers, int(found.get("Size", 0)))
+
+    def save(self, images: Sequence[str]) -> Iterator[bytes]:
+        """A tar of images as `docker save` makes it, each layer once."""
+        return processes.read(["docker", "save", *images], "saving images")
+
+    def load(self, archive: Iterable[bytes]) -> None:
+        """Takes in a tar such as `save` makes. Raises SandboxError if the engine refuses it."""
+        try:
+            processes.feed(["docker", "load", "--quiet"], archive, "loading images")
+        except SandboxError as error:
+            if "Cannot connect to the Docker daemon" in error.message:
+                raise EngineError("the Docker engine does not answer", NO_ENGINE) from error
+            raise SandboxError(error.message, error.hint or _way_out(error.message)) from error
 
     def build(
         self,
@@ -552,6 +585,14 @@ def _state(item: Mapping[str, Any]) -> ContainerState:
 def _network(container: Mapping[str, Any]) -> str:
     """The network that Compose gave a container, by what `inspect` says of it."""
     return f"{container['Config']['Labels'].get(COMPOSE_PROJECT, '')}_default"
+
+
+def _seconds(time: str) -> float:
+    """Seconds since the epoch of the engine's RFC 3339 time, which has nanoseconds; 0 if there is none."""
+    try:
+        return datetime.fromisoformat(re.sub(r"\.(\d{6})\d+", r".\1", time)).timestamp()
+    except ValueError:
+        return 0.0
 
 
 def _used(stats: Any) -> int:

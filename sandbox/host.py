@@ -7,6 +7,7 @@ import platform
 import shutil
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -35,6 +36,17 @@ def free_disk(folder: str) -> int:
     while not path.exists():
         path = path.parent
     return shutil.disk_usage(path).free
+
+
+def why_not_writable(folder: Path) -> str:
+    """Why files cannot be made in a folder, or in what exists above it; empty if they can."""
+    while not folder.exists():
+        folder = folder.parent
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 def port_is_free(port: int, address: str = "127.0.0.1") -> bool:

@@ -1,4 +1,4 @@
-"""Images: first the plan, per image one of present, pull, build or impossible; then the work, with progress."""
+"""Images: first the plan, per image one of present, load, pull, build or impossible; then the work, with progress."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from queue import Queue
+from typing import TYPE_CHECKING
 
 from sandbox import host, processes
 from sandbox.engine import Engine
 from sandbox.errors import EngineError, SandboxError
 from sandbox.model import LABEL_RECIPE, Event, Service, Stack
+
+if TYPE_CHECKING:
+    from sandbox.bundle import Bundle
 
 OWN = "sandbox/"
 ROOT_IMAGE = "python:3.13-slim-trixie"
@@ -40,7 +44,7 @@ Report = Callable[[Event], None]
 class ImagePlan:
     """How one image is obtained. `image` is what containers will use, `wanted` the fragment's choice.
 
-    action: present, pull, build or impossible; `size` in bytes, 0 if unknown; `variable` may be empty.
+    action: present, load, pull, build or impossible; `size` in bytes, 0 if unknown; `variable` may be empty.
     """
 
     service: str
@@ -77,9 +81,14 @@ class Registries:
 
 
 def plan(
-    stack: Stack, sizes: Mapping[str, int], mode: str, registries: Registries, chosen: Mapping[str, str]
+    stack: Stack,
+    sizes: Mapping[str, int],
+    mode: str,
+    registries: Registries,
+    chosen: Mapping[str, str],
+    bundled: Mapping[str, int] | None = None,
 ) -> list[ImagePlan]:
-    """One plan per image of the stack. `sizes` are the images on this computer,
+    """One plan per image of the stack. `sizes` are the images on this computer, `bundled` those of the bundle,
     `chosen` the user's own `*_IMAGE` settings.
     """
     plans: dict[str, ImagePlan] = {}
@@ -87,14 +96,14 @@ def plan(
         for image, variable in _images(service, chosen):
             if image not in plans:
                 recipe = None if variable in chosen else find_recipe(service, variable)
-                plans[image] = _plan_one(service, image, variable, recipe, mode, sizes, registries)
+                plans[image] = _plan_one(service, image, variable, recipe, mode, sizes, registries, bundled or {})
     return list(plans.values())
 
 
 def summary(plans: Sequence[ImagePlan]) -> str:
     """One line on the work ahead; empty when every image is there."""
     parts = []
-    for action, word in (("pull", "to pull"), ("build", "to build")):
+    for action, word in (("load", "to load"), ("pull", "to pull"), ("build", "to build")):
         if work := [item for item in plans if item.action == action]:
             size = sum(item.size for item in work) // 10**6
             parts.append(f"{len(work)} {word}" + (f" (up to {size:,} MB)" if size else ""))
@@ -125,7 +134,14 @@ def mirrored(image: str, registry: str) -> str:
     return f"{registry}/{path}"
 
 
-def obtain(plans: Sequence[ImagePlan], engine: Engine, mode: str, registry: str, report: Report) -> list[ImagePlan]:
+def obtain(
+    plans: Sequence[ImagePlan],
+    engine: Engine,
+    mode: str,
+    registry: str,
+    report: Report,
+    bundle: Bundle | None = None,
+) -> list[ImagePlan]:
     """Does the work of a plan; the plans as they came true. A failed pull falls back to a recipe.
 
     Raises EngineError, before any work, for what cannot be had.
@@ -136,13 +152,15 @@ def obtain(plans: Sequence[ImagePlan], engine: Engine, mode: str, registry: str,
             "--registry a mirror that has it, or leave it out: "
             f"--without {','.join(dict.fromkeys(item.service for item in hopeless))}",
         )
+    if bundle and (to_load := [item.image for item in plans if item.action == "load"]):
+        bundle.load(engine, report, to_load)
     done = {item.wanted: item for item in plans}
     to_build = [item for item in plans if item.action == "build"]
     pulls = [item for item in plans if item.action == "pull"]
 
     def pull_one(item: ImagePlan) -> None:
         try:
-            pull(item.wanted, engine, registry, report)
+            pull(item.image, engine, registry, report)
         except SandboxError as error:
             if item.recipe is None or mode == "pull" or isinstance(error, EngineError):
                 hint = error.hint or "try again, or --registry a mirror"
@@ -241,6 +259,7 @@ def _plan_one(
     mode: str,
     sizes: Mapping[str, int],
     registries: Registries,
+    bundled: Mapping[str, int],
 ) -> ImagePlan:
     def planned(action: str, name: str, size: int = 0, reason: str = "") -> ImagePlan:
         return ImagePlan(service.name, variable, image, name, action, size, recipe, reason)
@@ -251,8 +270,12 @@ def _plan_one(
         return planned("present", image, sizes[image])
     if built in sizes and (own or mode != "pull"):
         return planned("present", built, sizes[built], "built on this computer")
+    if mode != "build" and (name := next((name for name in (image, built) if name in bundled), "")):
+        return planned("load", name, bundled[name], "from the bundle")
     if mode == "offline":
         return planned("impossible", image, reason="it is not on this computer, and --images offline")
+    if recipe and mode == "auto" and registries.mirror and not registries.why_not(built):
+        return planned("pull", built, service.disk, "built by whoever fills the mirror")
     if recipe and (own or mode == "build"):
         return planned("build", built, service.disk)
     reason = registries.why_not(image)

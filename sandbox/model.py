@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -157,6 +157,7 @@ class Settings:
     without: tuple[str, ...]
     images: str
     registry: str
+    bundle: str
     strict_ports: bool
     free_ports: bool
     timeout: int
@@ -241,6 +242,9 @@ class Event:
     seconds: float | None = None
 
 
+Say = Callable[[Event], None]
+
+
 @dataclass(frozen=True)
 class ContainerState:
     """A container of ours as the engine lists it. `ports` maps container port -> (host address, host port)."""
@@ -274,7 +278,11 @@ class FaultState:
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """What the engine says of itself. Bytes; `root` is its data folder, empty if not on this computer."""
+    """What the engine says of itself. Bytes; `root` is its data folder, empty if not on this computer.
+
+    `time` is its clock in seconds since the epoch, 0 if it does not tell; `layered` is true where a layer that
+    is there once need not be sent again (containerd's image store wants an image whole).
+    """
 
     version: str
     memory: int
@@ -282,3 +290,14 @@ class EngineInfo:
     os: str
     architecture: str
     root: str
+    time: float = 0.0
+    layered: bool = False
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """An image on this computer. platform: `linux/amd64`; layers: `sha256:…` of each, lowest first; size in bytes."""
+
+    platform: str
+    layers: tuple[str, ...]
+    size: int

@@ -10,15 +10,17 @@ import shlex
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from sandbox.errors import SandboxError
 
 commands = logging.getLogger("sandbox.commands")
+CHUNK = 1024**2
 
 
 def have(program: str) -> bool:
@@ -228,3 +230,62 @@ def _marked(mark: str) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def read(command: Sequence[str], what: str) -> Iterator[bytes]:
+    """Standard output of a command, as it comes. Raises SandboxError with what it said if it fails."""
+    commands.debug("%s", shlex.join(command))
+    with tempfile.TemporaryFile() as said:
+        process = _begin(command, what, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said)
+        assert process.stdout
+        try:
+            while data := process.stdout.read(CHUNK):
+                yield data
+            _end(process, said, what)
+        finally:  # a reader that has enough, or ^C, ends the command
+            _stop(process)
+
+
+def feed(command: Sequence[str], chunks: Iterable[bytes], what: str) -> str:
+    """Runs a command with the chunks as its standard input; what it printed.
+
+    Raises SandboxError if it fails; an error of the chunks ends the command.
+    """
+    commands.debug("… | %s", shlex.join(command))
+    with tempfile.TemporaryFile() as said:
+        process = _begin(command, what, stdin=subprocess.PIPE, stdout=said, stderr=said)
+        assert process.stdin
+        try:
+            with contextlib.suppress(BrokenPipeError):  # the command gave up: it says why
+                for chunk in chunks:
+                    process.stdin.write(chunk)
+                process.stdin.close()
+            return _end(process, said, what)
+        finally:
+            _stop(process)
+
+
+def _begin(command: Sequence[str], what: str, **streams: Any) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(command, **streams)
+    except FileNotFoundError:
+        raise SandboxError(f"{what} failed: {command[0]} is not installed") from None
+
+
+def _end(process: subprocess.Popen[bytes], said: IO[bytes], what: str) -> str:
+    code = process.wait()
+    said.seek(0)
+    text = said.read().decode(errors="replace").strip()
+    if code:
+        raise SandboxError(f"{what} failed: {text or f'the command ended with {code}'}")
+    return text
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream:
+            with contextlib.suppress(OSError):
+                stream.close()

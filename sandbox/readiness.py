@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import requests
@@ -34,6 +35,28 @@ def ask(check: Check, url: str, login: tuple[str, str] | None) -> str:
     with requests.Session() as session:
         session.trust_env = False
         return _unmet(session, check, url, login, WORK_SECONDS)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a GET brought: status (0 without one), body, body as JSON or None, and why it is no good, if so."""
+
+    status: int
+    text: str
+    json: Any
+    problem: str
+
+
+def get(url: str, parameters: Mapping[str, str] | None = None) -> Answer:
+    """One GET, never through a proxy. Never raises."""
+    with requests.Session() as session:
+        session.trust_env = False
+        try:
+            answer = session.get(url, params=parameters, timeout=SECONDS)
+        except requests.RequestException:
+            return Answer(0, "", None, "no answer")
+    problem = f"HTTP {answer.status_code}" if answer.status_code >= 400 else ""
+    return Answer(answer.status_code, answer.text, _json(answer), problem)
 
 
 def _unmet(

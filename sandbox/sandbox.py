@@ -12,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sandbox import catalogue as catalogues
-from sandbox import host, images, logsearch, readiness, variables
+from sandbox import host, images, logsearch, readiness, relay, variables
 from sandbox.catalogue import AUTO, Catalogue
 from sandbox.engine import Engine, EngineEvent, LogLine
 from sandbox.errors import ConfigurationError, EngineError, NotReadyError, SandboxError, UsageError, did_you_mean
@@ -27,6 +28,7 @@ from sandbox.model import (
     FaultState,
     Rendering,
     Report,
+    Say,
     Service,
     ServiceState,
     Settings,
@@ -38,6 +40,9 @@ from sandbox.settings import REPLICAS_SUFFIX
 from sandbox.terraform import Terraform
 from sandbox.workspace import Workspace
 
+if TYPE_CHECKING:
+    from sandbox.bundle import Bundle
+
 PREFERRED = ("full", "lite")
 DISK_RESERVE = 500 * 1024**2
 TIGHT = 0.8  # of Docker's memory: above it there is a warning
@@ -45,8 +50,7 @@ CRASHES = 3
 STEADY = 2.0  # seconds without a fall that stand in for a missing health check
 TICK = 0.25
 SHOWN = 1000  # lines of a search, unless more are asked for
-
-Say = Callable[[Event], None]
+EVERYWHERE = ("", "127.0.0.1", "0.0.0.0", "::")  # addresses at which localhost reaches a port
 
 
 @dataclass
@@ -78,11 +82,12 @@ class Sandbox:
     def choose(self, settings: Settings, catalogue: Catalogue) -> tuple[Stack, list[images.ImagePlan]]:
         """The services to run and where their images come from. `auto` explains its choice."""
         sizes = self.engine.image_sizes()
-        registries = images.Registries(self.engine, settings.registry)
+        registries = images.Registries(self.engine, relay.local(settings.registry))
+        bundled = bundle.names if (bundle := self.bundle(settings)) else {}
         own = {n: str(v.value) for n, v in settings.values.items() if n.endswith("_IMAGE")}
 
         def plan(stack: Stack) -> list[images.ImagePlan]:
-            return images.plan(stack, sizes, settings.images, registries, own)
+            return images.plan(stack, sizes, settings.images, registries, own, bundled)
 
         if settings.services or settings.profile != AUTO:
             stack = catalogues.choose(catalogue, settings.services, settings.profile, settings.without)
@@ -135,7 +140,7 @@ class Sandbox:
         if needed > TIGHT * info.memory:
             text = f"memory is tight: the services may use {_mega(needed)} of Docker's {_mega(info.memory)}"
             self.say(Event("warning", text=text))
-        disk = sum(plan.size for plan in plans if plan.action in ("pull", "build"))
+        disk = sum(plan.size for plan in plans if plan.action in ("load", "pull", "build"))
         free = host.free_disk(info.root)
         if disk and disk + DISK_RESERVE > free:
             raise SandboxError(
@@ -146,6 +151,17 @@ class Sandbox:
     def _limit(self, stack: Stack, container: str, settings: Settings) -> int:
         values = {name: settings.text(variable) for name, variable in stack.variables.items()}
         return variables.size(variables.expand(stack.containers[container].memory, values))
+
+    def bundle(self, settings: Settings) -> Bundle | None:
+        """The bundle that the settings name."""
+        from sandbox.bundle import Bundle
+
+        return Bundle(Path(settings.bundle)) if settings.bundle else None
+
+    def obtain(self, plans: Sequence[images.ImagePlan], settings: Settings) -> list[images.ImagePlan]:
+        """Gets every image of a plan; the plans as they came true."""
+        registry = relay.local(settings.registry)
+        return images.obtain(plans, self.engine, settings.images, registry, self.say, self.bundle(settings))
 
     def rendering(self, settings: Settings, stack: Stack, image_of: Mapping[str, str], ports: bool) -> Rendering:
         """The folder's files. With `ports`, taken ports are moved aside."""
@@ -177,7 +193,9 @@ class Sandbox:
                 chosen = port.variable in settings.values or before
                 if settings.free_ports and port.variable and not chosen:
                     wanted = host.any_port(taken)
-                free = wanted not in taken and (wanted in mine or host.port_is_free(wanted, port.address))
+                free = wanted not in taken and (
+                    wanted in mine or host.port_is_free(wanted, variables.expand(port.address, values))
+                )
                 if not free and (settings.strict_ports or not port.variable):
                     raise UsageError(
                         f"port {wanted} of {container.name} is taken", f"--set {port.variable}=… chooses another"
@@ -208,7 +226,7 @@ class Sandbox:
             self.check_room(stack, plans, settings)
             if work := images.summary(plans):
                 self.say(_notice(work))
-            done = images.obtain(plans, self.engine, settings.images, settings.registry, self.say)
+            done = self.obtain(plans, settings)
             image_of = {plan.variable: plan.image for plan in done if plan.variable}
             rendering = self.rendering(settings, stack, image_of, ports=True)
             self.workspace.write(rendering)
@@ -519,9 +537,12 @@ class Sandbox:
             raise SandboxError(f"{service} is {state.state}", f"`sandbox up {service}`")
         return self.engine.execute(state.id, command, tty)
 
-    def capture(self, service: str, command: Sequence[str]) -> tuple[int, str]:
+    def output(self, service: str, command: Sequence[str]) -> tuple[int, str]:
         """Runs a command in a service's container; its exit code and what it printed."""
-        return self.engine.output(self._states([service])[0].id, command)
+        state = self._states([service])[0]
+        if state.state != "running":
+            raise SandboxError(f"{service} is {state.state}", f"`sandbox up {service}`")
+        return self.engine.output(state.id, command)
 
     def ask(self, service: str, command: Sequence[str], container: str = "") -> list[str]:
         """What a command prints in each running container of a service (or in one of its containers alone).
@@ -768,7 +789,8 @@ def _url(endpoint: Endpoint | None, containers: Sequence[ContainerState]) -> str
     """`http://localhost:<port>` of the endpoint, from what the engine publishes now."""
     for state in containers:
         if endpoint and state.container == endpoint.service and endpoint.port in state.ports:
-            return f"http://localhost:{state.ports[endpoint.port][1]}"
+            address, port = state.ports[endpoint.port]
+            return f"http://{'localhost' if address in EVERYWHERE else address}:{port}"
     return ""
 
 

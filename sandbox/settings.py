@@ -49,9 +49,15 @@ def _images(value: Any) -> str:
 
 def _registry(value: Any) -> str:
     text = value if value == "" else _text(value).rstrip("/")
-    if "://" in text or any(character.isspace() for character in text):
-        raise ValueError("must be a prefix such as mirror.example:5000/team, without https://")
+    if "://" in text.removeprefix("http://") or any(character.isspace() for character in text):
+        raise ValueError(
+            "must be a prefix such as mirror.example:5000/team, without https://; http:// if it has no TLS"
+        )
     return str(text)
+
+
+def _path(value: Any) -> str:
+    return value if value == "" else str(Path(_text(value)).expanduser())
 
 
 def _flag(value: Any) -> bool:
@@ -85,6 +91,7 @@ OPTIONS: Mapping[str, Option] = {
     "without": Option((), _names, "Services of the profile to leave out."),
     "images": Option("auto", _images, "Where images come from: auto, pull, build or offline."),
     "registry": Option("", _registry, "Prefix of a mirror to pull from instead of the images' own registries."),
+    "bundle": Option("", _path, "Bundle to load images from, relative to this file: see `sandbox bundle`."),
     "strict_ports": Option(False, _flag, "Fail when a port is taken instead of moving to a free one."),
     "free_ports": Option(False, _flag, "Take any free port, so that many sandboxes start at once (test suites do)."),
     "timeout": Option(180, _seconds, "Seconds to wait until everything is ready."),
@@ -152,6 +159,8 @@ def _from_file(path: Path | None, chosen: dict[str, Value], values: dict[str, Va
         folder = file.path.parent
         paths = tuple(str(folder / name) for name in chosen["include"].value)  # type: ignore[attr-defined]
         chosen["include"] = Value(paths, chosen["include"].origin)
+    if "bundle" in data and chosen["bundle"].value:
+        chosen["bundle"] = Value(str(file.path.parent / str(chosen["bundle"].value)), chosen["bundle"].origin)
     problems += file.problems
 
 

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import itertools
+import json
 import queue
 import subprocess
+import tarfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import yaml
 
 from sandbox import variables
 from sandbox.engine import Closing, EngineEvent, LogLine
 from sandbox.errors import EngineError, SandboxError
-from sandbox.model import LABEL_OWNER, LABEL_SERVICE, ContainerState, EngineInfo
+from sandbox.model import LABEL_OWNER, LABEL_SERVICE, ContainerState, EngineInfo, ImageFacts
 from sandbox.render import parse_env
 
 GIGABYTE = 1024**3
+
+
+def _layer(image: str) -> bytes:
+    """The one layer of an image that is saved: 2 MB and more."""
+    return f"layer of {image}.".encode() * 100_000
 
 
 class FakeEngine:
@@ -29,6 +38,7 @@ class FakeEngine:
     def __init__(self) -> None:
         self.images: dict[str, int] = {}
         self.registry: set[str] = set()
+        self.facts: dict[str, ImageFacts] = {}
         self.built: list[str] = []
         self.sick: set[str] = set()
         self.crashing: set[str] = set()
@@ -53,6 +63,9 @@ class FakeEngine:
         self._alive()
         return EngineInfo("26.0.0", self.memory_total, 2, "Fake", "x86_64", "")
 
+    def plugin_version(self, plugin: str) -> str:
+        return "2.30.0"
+
     def image_sizes(self) -> dict[str, int]:
         self._alive()
         return dict(self.images)
@@ -72,10 +85,46 @@ class FakeEngine:
         self._known_image(image)
         self.images[name] = self.images[image]
 
-    def load(self, archive: BinaryIO) -> list[str]:
-        names = archive.read().decode().split()
-        self.images.update(dict.fromkeys(names, 100))
-        return names
+    def push(self, image: str) -> None:
+        self._known_image(image)
+        self.registry.add(image)
+
+    def image_facts(self, image: str) -> ImageFacts | None:
+        self._alive()
+        digest = hashlib.sha256(_layer(image)).hexdigest()
+        known = self.facts.get(image, ImageFacts("linux/amd64", (f"sha256:{digest}",), 100))
+        return known if image in self.images else None
+
+    def save(self, images: Sequence[str]) -> Iterator[bytes]:
+        """Images of one layer each; see `_layer`."""
+        packed, manifest = io.BytesIO(), []
+        with tarfile.open(fileobj=packed, mode="w") as tar:
+
+            def add(name: str, data: bytes) -> None:
+                entry = tarfile.TarInfo(name)
+                entry.size = len(data)
+                tar.addfile(entry, io.BytesIO(data))
+
+            for image in images:
+                self._known_image(image)
+                layer = _layer(image)
+                digest = hashlib.sha256(layer).hexdigest()
+                config = {"os": "linux", "architecture": "amd64", "rootfs": {"diff_ids": [f"sha256:{digest}"]}}
+                add(f"blobs/sha256/{digest}", layer)
+                add(f"blobs/sha256/{image}", json.dumps(config).encode())
+                manifest.append({"Config": f"blobs/sha256/{image}", "RepoTags": [image], "Layers": [digest]})
+            add("manifest.json", json.dumps(manifest).encode())
+        yield packed.getvalue()
+
+    def load(self, archive: Iterable[bytes]) -> None:
+        self._alive()
+        with tarfile.open(fileobj=io.BytesIO(b"".join(archive))) as tar:
+            files = {entry.name: tar.extractfile(entry).read() for entry in tar}  # type: ignore[union-attr]
+        for item in json.loads(files["manifest.json"]):
+            layers = tuple(json.loads(files[item["Config"]])["rootfs"]["diff_ids"])
+            for tag in item["RepoTags"]:
+                self.images[tag] = 100
+                self.facts[tag] = ImageFacts("linux/amd64", layers, 100)
 
     def build(
         self,

@@ -121,7 +121,7 @@ class RunningSandbox:
 
     def exec(self, service: str, *command: str) -> Executed:
         """Runs a command in a service's container."""
-        code, printed = self._core.capture(service, command)
+        code, printed = self._core.output(service, command)
         return Executed(code, printed)
 
     def stop(self, service: str) -> Fault:

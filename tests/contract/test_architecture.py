@@ -19,9 +19,10 @@ HOMES = {
     "filelock": {"workspace"},
     "subprocess": {"processes", "repositories"},
     "rich": {"output"},
-    # Only test suites have these, so nothing outside sandbox/testing/ may import them.
+    "zstandard": {"bundle"},
+    # Only test suites and lessons have these.
     "pytest": {"plugin"},
-    "boto3": {"services"},
+    "boto3": {"services", "aws"},
     "botocore": {"services"},
     "testcontainers": {"containers"},
 }

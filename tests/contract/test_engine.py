@@ -203,6 +203,23 @@ def test_names_of_images_come_and_go(engine: Engine, image: str) -> None:
     assert image in engine.image_sizes()
 
 
+def test_a_command_in_a_container_says_what_it_printed(engine: Engine, up: Callable[[], str]) -> None:
+    assert engine.output(up(), ["sh", "-c", "echo hello; exit 3"]) == (3, "hello\n")
+
+
+def test_a_saved_image_can_be_loaded(engine: Engine, image: str) -> None:
+    engine.tag(image, "sandbox-tests/saved:1")
+    facts = engine.image_facts("sandbox-tests/saved:1")
+    assert facts and facts.layers and facts.platform.startswith("linux/")
+    archive = list(engine.save(["sandbox-tests/saved:1"]))
+    engine.remove_image("sandbox-tests/saved:1")
+    assert engine.image_facts("sandbox-tests/saved:1") is None
+    engine.load(archive)
+    loaded = engine.image_facts("sandbox-tests/saved:1")
+    assert loaded == facts
+    engine.remove_image("sandbox-tests/saved:1")
+
+
 def test_what_is_not_there_is_an_error_of_ours(engine: Engine) -> None:
     with pytest.raises(SandboxError, match="No such container"):
         list(engine.logs("0" * 64, False, None, None))

@@ -16,7 +16,7 @@ import pytest
 from sandbox import __version__, catalogue, resources
 
 CHECKOUT = Path(__file__).parents[2]
-DATA = {"sandbox/_compose/": "compose/", "sandbox/_configs/": "configs/"}
+DATA = {"sandbox/_compose/": "compose/", "sandbox/_configs/": "configs/", "sandbox/_labs/": "labs/"}
 Sandbox = Callable[..., str]
 
 
@@ -87,7 +87,7 @@ def test_holds_every_file_of_the_catalogue_as_it_is(wheel: Path) -> None:
         for prefix, folder in DATA.items()
         if name.startswith(prefix)
     }
-    wanted = {name: (CHECKOUT / name).read_bytes() for name in project_files("compose", "configs")}
+    wanted = {name: (CHECKOUT / name).read_bytes() for name in project_files("compose", "configs", "labs")}
     assert "compose/apps/shop/.dockerignore" in wanted, "no dotfile is left that shows they are taken"
     assert packed.keys() == wanted.keys()
     assert packed == wanted
