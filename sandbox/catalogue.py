@@ -18,7 +18,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 PUBLISHED = re.compile(
     r"(?:(?P<address>[0-9.]+):)?(?:\$\{(?P<variable>[A-Z0-9_]+):-(?P<default>\d+)\}|(?P<fixed>\d+)):(?P<container>\d+)(?:/tcp)?"
 )
-KEYS = {"title", "summary", "group", "profiles", "provides", "disk", "endpoints", "env"}
+KEYS = {"title", "summary", "try", "group", "profiles", "provides", "disk", "endpoints", "env"}
 ENDPOINT_KEYS = {"service", "port", "path", "login", "ready"}
 METHODS = ("get", "put", "post", "delete")
 CHECK_KEYS = {*METHODS, "expect", "contains", "waiting", "show"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import urllib3
 from flask import Blueprint, Flask, Response, abort, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, SecurityError
 
 from console import access, aws, sources
 from console.folder import Folder
@@ -26,7 +26,7 @@ def create_app(folder: Path = Path("/sandbox"), environ: dict[str, str] | None =
     home = Folder(folder, values)
     app.extensions["watch"] = watch = Watch(home, http)
     app.register_blueprint(pages(home))
-    app.register_blueprint(api(home, watch))
+    app.register_blueprint(api(home, watch, http))
     app.register_blueprint(sources.routes(home, http))
     app.register_blueprint(access.routes(app))
     app.register_error_handler(HTTPException, error_answer)
@@ -70,9 +70,8 @@ def pages(folder: Folder) -> Blueprint:
     return routes
 
 
-def api(folder: Folder, watch: Watch) -> Blueprint:
+def api(folder: Folder, watch: Watch, http: urllib3.PoolManager) -> Blueprint:
     routes = Blueprint("api", __name__)
-    resources = aws.Resources()
 
     @routes.get("/healthz")
     def alive() -> ResponseReturnValue:
@@ -129,7 +128,7 @@ def api(folder: Folder, watch: Watch) -> Blueprint:
         if emulator is None or kind not in aws.KINDS:
             abort(404, "there is no such list" if emulator else "this sandbox has no AWS emulator")
         try:
-            return jsonify(rows=resources.list(kind, emulator.endpoints[0].inside))
+            return jsonify(rows=aws.KINDS[kind](aws.Emulator(emulator.endpoints[0].inside, http)))
         except aws.ListError as error:
             abort(502, str(error))
 
@@ -139,6 +138,8 @@ def api(folder: Folder, watch: Watch) -> Blueprint:
 def error_answer(error: HTTPException) -> ResponseReturnValue:
     if error.code is None or error.code < 400:
         return error.get_response()
+    if isinstance(error, SecurityError):
+        return Response("The console does not answer to this name (CONSOLE_HOSTS).\n", 400, content_type="text/plain")
     if request.path.startswith("/api/"):
         return jsonify(error=error.description), error.code
     return render_template("error.html", page="error", title=error.name, text=error.description), error.code
