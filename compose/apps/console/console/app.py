@@ -21,6 +21,7 @@ def create_app(folder: Path = Path("/sandbox"), environ: dict[str, str] | None =
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = 256 * 1024
     app.config["TRUSTED_HOSTS"] = values.get("CONSOLE_HOSTS", "localhost").split(",")
+    app.json.sort_keys = False  # columns keep their order
     access.protect(app, values.get("CONSOLE_PASSWORD", ""))
     http = urllib3.PoolManager(num_pools=32, maxsize=8)
     home = Folder(folder, values)

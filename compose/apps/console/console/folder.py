@@ -71,6 +71,8 @@ class Source:
     url: str
     login: Login | None
     interval: str
+    index: str
+    time_field: str
 
 
 class Folder:
@@ -157,6 +159,7 @@ class Folder:
 
     def _source(self, item: dict[str, Any]) -> Source:
         user, secret = str(item.get("basicAuthUser", "")), item.get("secureJsonData") or {}
+        more = item.get("jsonData") or {}
         password = self.expand(str(secret.get("basicAuthPassword", "")))
         return Source(
             uid=str(item["uid"]),
@@ -164,7 +167,9 @@ class Folder:
             name=str(item["name"]),
             url=self.expand(str(item["url"])).rstrip("/"),
             login=Login(self.expand(user), password) if item.get("basicAuth") else None,
-            interval=str((item.get("jsonData") or {}).get("timeInterval") or "15s"),
+            interval=str(more.get("timeInterval") or "15s"),
+            index=str(more.get("index") or item.get("database") or ""),
+            time_field=str(more.get("timeField") or ""),
         )
 
 

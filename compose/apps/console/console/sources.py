@@ -30,8 +30,13 @@ def routes(folder: Folder, http: urllib3.PoolManager) -> Blueprint:
 
     @blueprint.get("")
     def sources() -> ResponseReturnValue:
-        found = folder.sources()
-        return jsonify(sources=[{"uid": s.uid, "type": s.type, "name": s.name, "interval": s.interval} for s in found])
+        """What panels must know to ask: neither addresses nor logins."""
+        told = [
+            {"uid": s.uid, "type": s.type, "name": s.name, "interval": s.interval, "index": s.index}
+            | {"timeField": s.time_field}
+            for s in folder.sources()
+        ]
+        return jsonify(sources=told)
 
     @blueprint.route("/<uid>/<path:path>", methods=["GET", "POST"])
     def ask(uid: str, path: str) -> ResponseReturnValue:

@@ -142,7 +142,7 @@ class Watch:
                 "GET", f"{url}/api/v1/query", fields={"query": query}, timeout=TIMEOUT, retries=False
             )
             result = json.loads(answer.data)["data"]["result"]
-        except (urllib3.exceptions.HTTPError, ValueError, KeyError):
+        except (urllib3.exceptions.HTTPError, ValueError, KeyError, TypeError):
             return {}
         found: dict[str, tuple[float, str]] = {}
         for series in result:

@@ -39,7 +39,7 @@ function draw(rules, sent) {
 
 function rule(item, open) {
   const words = { firing: "firing", pending: "pending: it has not lasted long enough yet", inactive: "all is well" };
-  return h("section", { class: "card" },
+  return h("section", { class: "card rule" },
     h("h2", {}, h("span", { class: `dot ${item.state === "inactive" ? "ok" : item.state}` }), item.name, " ",
       item.labels.severity ? h("span", { class: "tag" }, item.labels.severity) : null),
     h("p", { class: "small" }, words[item.state] || item.state, item.health === "err" ? h("span", { class: "bad" }, ` · ${item.lastError}`) : null),

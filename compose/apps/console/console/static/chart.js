@@ -4,6 +4,9 @@ import { h } from "./base.js";
 import { clock, moment } from "./format.js";
 import { display, fieldOf, reduce, resolved, seriesColour, valueColour, colour } from "./field.js";
 
+/** Distances of round numbers of bytes. */
+const POWERS = Array.from({ length: 50 }, (_, power) => 2 ** power);
+
 /** Draws `series` into `place`. `view`: {from, to (ms), annotations, sync, zoom(from, to)}. Returns a function that ends it. */
 export function timeseries(place, panel, series, view) {
   const fields = series.map((item, index) => fieldOf(panel, item.name, item.ref, index));
@@ -105,7 +108,7 @@ function options(plot, panel, series, fields, shown, stacked, columns, view) {
     scales: { x: { time: true, range: [view.from / 1000, view.to / 1000] }, y: { range: (u, low, high) => bounds(main, low, high) } },
     axes: [
       { ...axis, space: 70, values: (u, splits) => splits.map((value) => (view.to - view.from > 36e5 * 48 ? moment(value).slice(0, 8) : clock(value))) },
-      { ...axis, size: (u, texts) => Math.max(30, ...(texts || []).map((text) => text.length * 6.4 + 12)), values: (u, splits) => splits.map((value) => display({ ...main, mappings: [] }, value)) },
+      { ...axis, incrs: /^(bytes|binBps)$/.test(main.unit) ? POWERS : undefined, size: (u, texts) => Math.max(30, ...(texts || []).map((text) => text.length * 7 + 18)), values: (u, splits) => splits.map((value) => display({ ...main, mappings: [] }, value)) },
     ],
     series: [{}, ...series.map((item, index) => serie(plot, fields[index], shown[index], stacked.has(index)))],
     bands: order.slice(1).map((index, i) => ({ series: [index + 1, order[i] + 1] })),
@@ -150,7 +153,7 @@ function bounds(field, low, high) {
   const least = field.min ?? null;
   const most = field.max ?? null;
   if (low === null || low === undefined) return [least ?? 0, most ?? 1];
-  let [from, to] = uPlot.rangeNum(low, high, 0.1, true);
+  let [from, to] = low === 0 && high === 0 ? [0, 1] : uPlot.rangeNum(low, high, 0.1, true);
   if (field.custom.axisSoftMin !== undefined) from = Math.min(from, field.custom.axisSoftMin);
   if (field.custom.axisSoftMax !== undefined) to = Math.max(to, field.custom.axisSoftMax);
   from = least ?? from;

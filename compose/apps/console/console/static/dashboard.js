@@ -246,7 +246,7 @@ function panelElement(panel) {
     title || panel.type !== "text" ? h("header", {},
       h("h2", { title: panel.description || null }, title),
       (panel.links || []).map((link) => h("a", { class: "small", href: href(interpolate(link.url, values)) }, link.title || "link")),
-      h("button", { type: "button", "aria-label": `About ${title}`, title: "What it means, and its numbers", onclick: () => inspect(element) }, "ⓘ")) : null,
+      h("button", { type: "button", "aria-label": `About ${title}`, title: "What it means, and its numbers", onclick: () => inspect(element) }, "i")) : null,
     body);
   element.panel = panel;
   element.body = body;
