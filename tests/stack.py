@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-PROJECT = "sandbox-tests"
+PROJECT = os.environ.get("TEST_PROJECT", "sandbox-tests")  # another name, for two checkouts on one computer
 
 
 @pytest.fixture(scope="session")

@@ -42,13 +42,11 @@ export class ApiError extends Error {
 
 /** JSON from our API. Throws ApiError with a sentence for people. */
 export async function ask(path, options = {}) {
-  let answer;
-  try {
-    answer = await fetch(path, options);
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new ApiError("The console does not answer: is the sandbox running?", 0);
-  }
+  const answer = await fetch(path, options)
+    .catch((error) => again(error, path, options))
+    .catch((error) => {
+      throw error.name === "AbortError" ? error : new ApiError("The console does not answer: is the sandbox running?", 0);
+    });
   const date = Date.parse(answer.headers.get("Date") || "");
   if (date) ahead = Math.abs(date - Date.now()) > 5000 ? date - Date.now() : 0;
   const data = await answer.json().catch(() => null);
@@ -57,6 +55,13 @@ export async function ask(path, options = {}) {
     throw new ApiError(typeof reason === "string" ? reason : `status ${answer.status}`, answer.status);
   }
   return data;
+}
+
+/** Browsers give up requests in flight when a network appears, as it does with each container that starts. */
+async function again(error, path, options) {
+  if (error.name === "AbortError") throw error;
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  return fetch(path, options);
 }
 
 export function notice(text) {
