@@ -202,7 +202,7 @@ def test_every_panel_is_drawn(page: Page, folder: Path, path: Path) -> None:
         )
         expect(drawn.locator(".message.bad")).to_have_count(0)
         if not MAY_BE_EMPTY.search(item["description"]):
-            expect(drawn.first).not_to_contain_text("No data")
+            expect(drawn.first).not_to_contain_text("No data", timeout=30_000)  # rates need a few scrapes
             expect(drawn.first).not_to_contain_text("not drawn here")
 
 
