@@ -321,6 +321,23 @@ def test_variables_choose_and_are_kept_in_the_address(page: Page, dashboard: Any
     expect(page.get_by_label("Job")).to_have_value("gateway")
 
 
+def test_several_values_of_a_variable(page: Page) -> None:
+    show(page, "/d/probes")
+    asked = page.locator('section[aria-label="Asked"] .value')
+    expect(asked).not_to_have_text("2")
+    page.get_by_text("Service: All").press("Enter")
+    page.get_by_role("checkbox", name="console").check()
+    expect(asked).to_have_text("1")
+    page.get_by_role("checkbox", name="storefront").check()
+    expect(asked).to_have_text("2")
+    assert "var-service=console&var-service=storefront" in page.url
+    show(page, page.url)
+    expect(asked).to_have_text("2")
+    page.get_by_text("Service: console, storefront").press("Enter")
+    page.get_by_role("checkbox", name="All").check()
+    expect(page.get_by_text("Service: All")).to_be_visible()
+
+
 def test_time_is_chosen_by_list_by_button_and_on_the_chart(page: Page, dashboard: Any) -> None:
     show(page, dashboard(panel("timeseries", "vector(1)")))
     page.locator("#range").select_option("now-1h")

@@ -153,10 +153,31 @@ function control(variable, choices, selected) {
   if (variable.type === "textbox") {
     return h("label", {}, name, h("input", { value: selected[0] || "", onchange: (event) => choose(variable, [event.target.value], choices) }));
   }
-  const select = h("select", { multiple: variable.multi && choices.length > 2, size: variable.multi && choices.length > 2 ? 2 : null, "data-variable": variable.name, onchange: () => {
-    choose(variable, [...select.selectedOptions].map((option) => option.value), choices);
-  } }, choices.map((choice) => h("option", { value: choice, selected: selected.includes(choice) }, choice === "$__all" ? "All" : choice)));
+  if (variable.multi) return severalOf(variable, name, choices, selected);
+  const select = h("select", { onchange: () => choose(variable, [select.value], choices) },
+    choices.map((choice) => h("option", { value: choice, selected: selected.includes(choice) }, said(choice))));
   return h("label", {}, name, select);
+}
+
+/** Boxes to tick, folded away; "All" excludes the others, and comes back when none is left. */
+function severalOf(variable, name, choices, selected) {
+  const summary = h("summary");
+  const boxes = choices.map((choice) => h("input", { type: "checkbox", value: choice, checked: selected.includes(choice), onchange: ({ target }) => {
+    for (const box of boxes) {
+      if (target.checked && (target.value === "$__all") !== (box.value === "$__all")) box.checked = false;
+    }
+    if (!boxes.some((box) => box.checked)) boxes[0].checked = true;
+    tell();
+    choose(variable, ticked(), choices);
+  } }));
+  const ticked = () => boxes.filter((box) => box.checked).map((box) => box.value);
+  const tell = () => { summary.textContent = `${name}: ${ticked().map(said).join(", ") || "none"}`; };
+  tell();
+  return h("details", { class: "several" }, summary, h("div", { class: "card" }, boxes.map((box) => h("label", {}, box, said(box.value)))));
+}
+
+function said(choice) {
+  return choice === "$__all" ? "All" : choice;
 }
 
 function choose(variable, selected, choices) {
