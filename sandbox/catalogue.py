@@ -20,7 +20,7 @@ PUBLISHED = re.compile(
     r"(?:\$\{(?P<variable>[A-Z0-9_]+):-(?P<default>\d+)\}|(?P<fixed>\d+)):(?P<container>\d+)(?:/tcp)?"
 )
 KEYS = {
-    *("title", "summary", "group", "profiles", "provides", "needs", "disk", "state", "reset"),
+    *("title", "summary", "try", "group", "profiles", "provides", "needs", "disk", "state", "reset"),
     *("endpoints", "env", "faults"),
 }
 ENDPOINT_KEYS = {"service", "port", "path", "login", "ready"}

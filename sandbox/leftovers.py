@@ -6,7 +6,8 @@ from pathlib import Path
 
 from sandbox import owner
 from sandbox.engine import Engine
-from sandbox.sandbox import Sandbox, Say
+from sandbox.model import Say
+from sandbox.sandbox import Sandbox
 from sandbox.workspace import Workspace
 
 
