@@ -2,7 +2,10 @@ PYTHON ?= python3
 SANDBOX = .venv/bin/sandbox
 APPS = $(patsubst compose/apps/%/tests,%,$(wildcard compose/apps/*/tests))
 
-.PHONY: help up down test test-apps lint bench clean
+# What the tests drive besides Docker: program:package.
+TOOLS = git:git java:default-jre-headless groovy:groovy chromium:chromium npm:npm
+
+.PHONY: help up down test test-apps lint bench verify-elk verify-grafana clean
 .SECONDARY: # keep the stamps of pattern rules
 
 help: ## Show these targets
@@ -15,7 +18,7 @@ up: .venv/ok ## Set everything up and start the sandbox (installs Docker on Debi
 down: .venv/ok ## Stop the sandbox; its data stays
 	$(SANDBOX) down
 
-test: .venv/test-ok lint test-apps ## Run every check and test against a real Docker engine
+test: .venv/tools-ok .venv/test-ok lint test-apps ## Run every check and test against a real Docker engine
 	$(SANDBOX) doctor --fix
 	.venv/bin/pytest --require-docker
 
@@ -29,9 +32,15 @@ bench: .venv/test-ok ## Print how fast it is, beside plain Docker Compose (not p
 	$(SANDBOX) doctor --fix
 	.venv/bin/python -m tests.benchmarks
 
+verify-grafana: .venv/test-ok ## Check a Grafana 12 that runs: make verify-grafana URL=http://localhost:3000
+	.venv/bin/python -m tests.verify_grafana $(or $(URL),http://localhost:3000)
+
 lint: .venv/test-ok ## Check style and types
 	.venv/bin/ruff check sandbox tests
 	.venv/bin/mypy
+
+verify-elk: .venv/test-ok ## Try the whole Elastic stack, where its images can be pulled (ARGS='--elasticsearch URL …': one that runs)
+	.venv/bin/python tests/verify_elk.py $(ARGS)
 
 clean: ## Remove the Python environment
 	rm -rf .venv
@@ -46,7 +55,15 @@ clean: ## Remove the Python environment
 	.venv/bin/pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
 
-.venv/apps/%/ok: compose/apps/%/requirements.txt .venv/ok
+.venv/tools-ok: .venv/ok
+	@missing=; for tool in $(TOOLS); do command -v $${tool%:*} > /dev/null || missing="$$missing $${tool#*:}"; done; \
+	if [ -n "$$missing" ]; then \
+		echo "installing$$missing for the tests"; \
+		apt-get update -q && apt-get install -y -q --no-install-recommends $$missing; \
+	fi
+	@touch $@
+
+.venv/apps/%/ok: compose/apps/%/requirements-test.txt .venv/ok
 	$(PYTHON) -m venv .venv/apps/$*
-	.venv/apps/$*/bin/pip install --quiet --disable-pip-version-check --requirement $< 'pytest>=9,<10'
+	.venv/apps/$*/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@

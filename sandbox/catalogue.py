@@ -10,17 +10,23 @@ from typing import Any
 
 from sandbox import expression, variables, yamlfile
 from sandbox.errors import ConfigurationError, UsageError, did_you_mean
-from sandbox.model import Check, Container, Endpoint, Login, Port, Service, Stack, Variable
+from sandbox.model import Check, Container, Endpoint, Fault, Faults, Login, Port, Service, Stack, Variable
 from sandbox.yamlfile import YamlFile
 
 AUTO = "auto"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 PUBLISHED = re.compile(
-    r"(?:(?P<address>[0-9.]+):)?(?:\$\{(?P<variable>[A-Z0-9_]+):-(?P<default>\d+)\}|(?P<fixed>\d+)):(?P<container>\d+)(?:/tcp)?"
+    r"(?:(?P<address>[0-9.]+|\$\{[A-Z0-9_]+:-[0-9.]+\}):)?"
+    r"(?:\$\{(?P<variable>[A-Z0-9_]+):-(?P<default>\d+)\}|(?P<fixed>\d+)):(?P<container>\d+)(?:/tcp)?"
 )
-KEYS = {"title", "summary", "group", "profiles", "provides", "disk", "endpoints", "env"}
+KEYS = {
+    *("title", "summary", "try", "group", "profiles", "provides", "needs", "disk", "state", "reset"),
+    *("endpoints", "env", "faults"),
+}
 ENDPOINT_KEYS = {"service", "port", "path", "login", "ready"}
+STATES = ("volumes", "stopped", "lost")
 METHODS = ("get", "put", "post", "delete")
+FAULT_KEYS = {"summary", "amount", "unit", "alert"}
 CHECK_KEYS = {*METHODS, "expect", "contains", "waiting", "show"}
 
 
@@ -84,7 +90,7 @@ def choose(catalogue: Catalogue, names: Sequence[str], profile: str, without: Se
             f"there is no profile {profile}{did_you_mean(profile, catalogue.profiles)}", "`sandbox profiles` lists them"
         )
     wanted = [n for n in names or catalogue.profiles[profile] if n not in without]
-    chosen = _closure(catalogue, wanted)
+    chosen = _closure(catalogue, wanted, without)
     for name in without:
         if name in chosen:
             needed_by = [n for n in chosen if name in catalogue.services[n].needs]
@@ -108,7 +114,7 @@ def _unknown(catalogue: Catalogue, name: str) -> str:
     return f"there is no service {name}{did_you_mean(name, catalogue.services)}"
 
 
-def _closure(catalogue: Catalogue, names: Iterable[str]) -> set[str]:
+def _closure(catalogue: Catalogue, names: Iterable[str], without: Iterable[str] = ()) -> set[str]:
     chosen: set[str] = set()
     waiting = list(names)
     while waiting:
@@ -116,7 +122,22 @@ def _closure(catalogue: Catalogue, names: Iterable[str]) -> set[str]:
         if name not in chosen:
             chosen.add(name)
             waiting += catalogue.services[name].needs
+        if not waiting:
+            waiting += _providers(catalogue, chosen, without)
     return chosen
+
+
+def _providers(catalogue: Catalogue, chosen: Iterable[str], without: Iterable[str]) -> list[str]:
+    """Who is to join, for each capability that is needed and not provided: the smallest that may."""
+    services = [catalogue.services[name] for name in chosen]
+    needed = {capability: s.name for s in services for capability in s.needs_capabilities}
+    joining = []
+    for capability in needed.keys() - {service.provides for service in services}:
+        able = [s for s in catalogue.services.values() if s.provides == capability and s.name not in without]
+        if not able:
+            raise UsageError(f"{needed[capability]} needs {capability}, and what provides it is left out")
+        joining.append(min(able, key=lambda service: service.disk).name)
+    return joining
 
 
 def _refuse_two_providers(services: Sequence[Service]) -> None:
@@ -140,6 +161,9 @@ def _cross_check(services: Mapping[str, Service]) -> list[str]:
             if need not in services:
                 known = did_you_mean(need, services)
                 problems.append(f"{service.fragment}: {service.name} needs {need}, which no fragment defines{known}")
+        for capability in service.needs_capabilities:
+            if capability not in {other.provides for other in services.values()}:
+                problems.append(f"{service.fragment}: {service.name} needs {capability}, which nothing provides")
         for container in service.containers:
             other = owners.setdefault(container.name, service)
             if other is not service:
@@ -186,6 +210,7 @@ def _parse(file: YamlFile, configs: Path) -> Service | None:
     if file.problems:
         return None
     endpoints = _endpoints(file, name, about.get("endpoints") or {})
+    resets = _checks(file, [about["reset"]], "x-sandbox", "reset") if "reset" in about else ()
     needs = {str(need) for container in compose.values() for need in container.get("depends_on") or ()}
     needs |= {endpoint.service for endpoint in endpoints}
     try:
@@ -201,9 +226,13 @@ def _parse(file: YamlFile, configs: Path) -> Service | None:
         profiles=tuple(about.get("profiles") or ()),
         provides=str(about.get("provides") or ""),
         disk=_size(file, about.get("disk", 0), "x-sandbox", "disk"),
+        state=str(about.get("state", STATES[0])),
+        reset=resets[0] if resets else None,
         endpoints=endpoints,
         env={str(key): str(value) for key, value in (about.get("env") or {}).items()},
         needs=tuple(sorted(need for need in needs if need not in compose)),
+        needs_capabilities=tuple(about.get("needs") or ()),
+        faults=_faults(file, about.get("faults") or {}),
         containers=containers,
         variables=found,
         fragment=file.path,
@@ -218,9 +247,11 @@ def _about(file: YamlFile) -> dict[str, Any]:
         file.problem("x-sandbox must be a mapping", "x-sandbox")
         return {}
     _refuse_unknown(file, about, KEYS, "x-sandbox")
-    for key, kind in (("profiles", list), ("endpoints", dict), ("env", dict)):
+    for key, kind in (("profiles", list), ("needs", list), ("endpoints", dict), ("env", dict), ("faults", dict)):
         if not isinstance(about.get(key) or kind(), kind):
             file.problem(f"{key} must be a {'list' if kind is list else 'mapping'}", "x-sandbox", key)
+    if about.get("state", STATES[0]) not in STATES:
+        file.problem(f"state must be one of {', '.join(STATES)}", "x-sandbox", "state")
     if isinstance(about.get("profiles"), list) and AUTO in about["profiles"]:
         file.problem(f"{AUTO} is no profile: it chooses one", "x-sandbox", "profiles")
     return about
@@ -255,6 +286,24 @@ def _endpoints(file: YamlFile, name: str, data: Mapping[str, Any]) -> tuple[Endp
             )
         )
     return tuple(endpoints)
+
+
+def _faults(file: YamlFile, data: Mapping[str, Any]) -> Faults | None:
+    if not data:
+        return None
+    at = ("x-sandbox", "faults")
+    command, kinds = data.get("command"), data.get("kinds")
+    if set(data) != {"command", "kinds"} or not isinstance(command, list) or not isinstance(kinds, dict):
+        file.problem("faults needs a command (a list) and kinds (a mapping)", *at)
+        return None
+    found = []
+    for name, about in kinds.items():
+        if not isinstance(about, dict) or set(about) != FAULT_KEYS or not isinstance(about["amount"], int | float):
+            file.problem(f"fault {name} needs {', '.join(sorted(FAULT_KEYS))} (amount is a number)", *at, "kinds")
+            continue
+        texts = {key: str(about[key]) for key in ("summary", "unit", "alert")}
+        found.append(Fault(name=str(name), amount=about["amount"], **texts))
+    return Faults(tuple(map(str, command)), tuple(found))
 
 
 def _checks(file: YamlFile, data: Any, *at: str) -> tuple[Check, ...]:

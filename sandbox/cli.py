@@ -25,13 +25,25 @@ COMMANDS = {
     "exec": ("act", "Run a command in a service's container."),
     "restart": ("act", "Restart services and wait until they are useful."),
     "reset": ("act", "Fresh data, same services."),
+    "snapshot": ("snapshot", "Save, restore, list and delete the data of a sandbox."),
+    "fault": ("shop", "List, inject and clear faults."),
+    "traffic": ("shop", "Set how many requests a second the shoppers make."),
+    "alerts": ("shop", "Show the alerts that reached the inbox."),
+    "scale": ("shop", "Set how many containers a service runs on."),
+    "autoscale": ("shop", "Scale a service with its load, until ^C."),
+    "terraform": ("shop", "Run Terraform against the sandbox's AWS."),
     "ls": ("show", "List all sandboxes on this computer."),
     "services": ("choose", "List the services there are."),
     "profiles": ("choose", "List the profiles and what is in them."),
     "config": ("choose", "Show every setting, its value and where it came from."),
     "render": ("up", "Write the sandbox's folder without starting anything."),
     "images": ("images", "List, pull, build and prune images."),
+    "ci": ("ci", "Check and run Jenkinsfiles."),
     "doctor": ("doctor", "Check this computer; --fix installs and starts Docker."),
+    "preflight": ("doctor", "Check this computer before a workshop; one line to send."),
+    "bundle": ("bundle", "Save, verify and load images and packages as one file."),
+    "serve-images": ("serve", "Serve images and packages to a room of laptops."),
+    "lab": ("lab", "Lessons to work through in a running sandbox."),
     "completion": ("choose", "Print the shell completion script."),
 }
 
@@ -45,7 +57,9 @@ class Root(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command = getattr(import_module(f"sandbox.commands.{COMMANDS[name][0]}"), name.replace("exec", "exec_"))
+        command = getattr(
+            import_module(f"sandbox.commands.{COMMANDS[name][0]}"), name.replace("exec", "exec_").replace("-", "_")
+        )
         assert isinstance(command, click.Command)
         return _with_project(command)
 

@@ -12,25 +12,39 @@ import logging
 import os
 import re
 import shlex
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sandbox import processes
 from sandbox.errors import EngineError, SandboxError
-from sandbox.model import LABEL_FOLDER, LABEL_PROJECT, LABEL_RECIPE, LABEL_SERVICE, ContainerState, EngineInfo
+from sandbox.model import (
+    LABEL_FOLDER,
+    LABEL_OWNER,
+    LABEL_PROJECT,
+    LABEL_RECIPE,
+    LABEL_SERVICE,
+    ContainerState,
+    EngineInfo,
+    ImageFacts,
+)
 
 if TYPE_CHECKING:
     import docker
     import python_on_whales
 
+Closing = Callable[[Callable[[], None]], None]
 commands = logging.getLogger("sandbox.commands")
 HEALTH = re.compile(r"\((?:health: )?(healthy|unhealthy|starting)\)")
 EXIT_CODE = re.compile(r"(?:Exited|Restarting) \((\d+)\)")
 COMPOSE_PROJECT, COMPOSE_SERVICE = "com.docker.compose.project", "com.docker.compose.service"
+COMPOSE_VOLUME = "com.docker.compose.volume"
+MOUNT = "/snapshot"
 NO_ENGINE = "`sandbox doctor` says what is wrong; `sandbox doctor --fix` can install and start one"
 
 
@@ -59,11 +73,15 @@ class Engine(Protocol):
     """
 
     def info(self) -> EngineInfo: ...
+    def plugin_version(self, plugin: str) -> str: ...
     def image_sizes(self) -> dict[str, int]: ...
     def why_not_pullable(self, image: str) -> str: ...
     def pull(self, image: str, progress: Callable[[int, int], None]) -> None: ...
     def tag(self, image: str, name: str) -> None: ...
-    def load(self, archive: BinaryIO) -> list[str]: ...
+    def push(self, image: str) -> None: ...
+    def image_facts(self, image: str) -> ImageFacts | None: ...
+    def save(self, images: Sequence[str]) -> Iterator[bytes]: ...
+    def load(self, archive: Iterable[bytes]) -> None: ...
     def build(
         self,
         context: Path,
@@ -80,14 +98,27 @@ class Engine(Protocol):
     def containers(self, project: str | None = None) -> list[ContainerState]: ...
     def foreign(self, project: str) -> list[str]: ...
     def leftovers(self, project: str) -> dict[str, list[str]]: ...
-    def events(self, project: str, ready: Callable[[], None]) -> Iterator[EngineEvent]: ...
+    def owners(self) -> dict[str, str]: ...
+    def events(
+        self, project: str, ready: Callable[[], None], closing: Closing = lambda close: None
+    ) -> Iterator[EngineEvent]: ...
+    def close(self) -> None: ...
     def memory(self, ids: Sequence[str]) -> dict[str, int]: ...
     def logs(self, id: str, follow: bool, since: float | None, tail: int | None) -> Iterator[LogLine]: ...
     def execute(self, id: str, command: Sequence[str], tty: bool) -> int: ...
+    def output(self, id: str, command: Sequence[str]) -> tuple[int, str]: ...
     def restart(self, ids: Sequence[str]) -> None: ...
+    def stop(self, ids: Sequence[str]) -> None: ...
+    def start(self, ids: Sequence[str]) -> None: ...
+    def pause(self, ids: Sequence[str]) -> None: ...
+    def unpause(self, ids: Sequence[str]) -> None: ...
+    def disconnect(self, id: str) -> None: ...
+    def connect(self, id: str) -> None: ...
     def remove_containers(self, ids: Sequence[str], removed: Callable[[str], None]) -> None: ...
     def remove_volumes(self, names: Sequence[str]) -> None: ...
     def remove_networks(self, names: Sequence[str]) -> None: ...
+    def export_volume(self, name: str, image: str, write: Callable[[bytes], object]) -> None: ...
+    def import_volume(self, project: str, volume: str, owner: str, image: str, content: Iterable[bytes]) -> None: ...
 
 
 class ComposeEngine:
@@ -142,6 +173,8 @@ class ComposeEngine:
             os=str(info.get("OperatingSystem", "")),
             architecture=str(info.get("Architecture", "")),
             root=root if self.is_local and Path(root).is_dir() else "",
+            time=_seconds(str(info.get("SystemTime", ""))),
+            layered="containerd" not in str(info.get("DriverStatus", "")),
         )
 
     @property
@@ -191,10 +224,35 @@ class ComposeEngine:
         with _explained():
             self._client.api.tag(image, repository, tag)
 
-    def load(self, archive: BinaryIO) -> list[str]:
-        """Loads a `docker save` archive; the names of the images that were in it."""
+    def push(self, image: str) -> None:
+        """Pushes one image to the registry that its name begins with. Raises SandboxError."""
         with _explained():
-            return [tag for image in self._client.images.load(archive) for tag in image.tags]
+            self._whales.image.push(image, quiet=True)
+
+    def image_facts(self, image: str) -> ImageFacts | None:
+        """What an image on this computer is made of; None if it is not there."""
+        import docker
+
+        with _explained():
+            try:
+                found = self._client.api.inspect_image(image)  # type: ignore[no-untyped-call]
+            except docker.errors.ImageNotFound:
+                return None
+        layers = tuple(str(layer) for layer in (found.get("RootFS") or {}).get("Layers") or ())
+        return ImageFacts(f"{found.get('Os')}/{found.get('Architecture')}", layers, int(found.get("Size", 0)))
+
+    def save(self, images: Sequence[str]) -> Iterator[bytes]:
+        """A tar of images as `docker save` makes it, each layer once."""
+        return processes.read(["docker", "save", *images], "saving images")
+
+    def load(self, archive: Iterable[bytes]) -> None:
+        """Takes in a tar such as `save` makes. Raises SandboxError if the engine refuses it."""
+        try:
+            processes.feed(["docker", "load", "--quiet"], archive, "loading images")
+        except SandboxError as error:
+            if "Cannot connect to the Docker daemon" in error.message:
+                raise EngineError("the Docker engine does not answer", NO_ENGINE) from error
+            raise SandboxError(error.message, error.hint or _way_out(error.message)) from error
 
     def build(
         self,
@@ -272,17 +330,38 @@ class ComposeEngine:
             networks = self._client.api.networks(filters=filters)
         return {"volumes": [v["Name"] for v in volumes], "networks": [n["Name"] for n in networks]}
 
-    def events(self, project: str, ready: Callable[[], None]) -> Iterator[EngineEvent]:
-        """The sandbox's container events from now on, for ever. Calls `ready` once it listens."""
+    def owners(self) -> dict[str, str]:
+        """The sandboxes of test runs, by containers, volumes or networks: project -> the owner's label."""
+        filters = {"label": LABEL_OWNER}
+        with _explained():
+            found = [
+                *self._client.api.containers(all=True, filters=filters),
+                *(self._client.api.volumes(filters=filters).get("Volumes") or []),
+                *self._client.api.networks(filters=filters),
+            ]
+        return {item["Labels"].get(LABEL_PROJECT, ""): item["Labels"][LABEL_OWNER] for item in found}
+
+    def events(
+        self, project: str, ready: Callable[[], None], closing: Closing = lambda close: None
+    ) -> Iterator[EngineEvent]:
+        """The sandbox's container events from now on. Calls `ready` once it listens, and gives `closing` the
+        function that ends it, which another thread may call.
+        """
         filters = {"type": ["container"], "label": [f"{LABEL_PROJECT}={project}"]}
         with _explained():
             stream = self._client.api.events(filters=filters, decode=True)
+            closing(stream.close)
             ready()
             for event in stream:
                 attributes = event.get("Actor", {}).get("Attributes", {})
                 yield EngineEvent(
                     attributes.get(COMPOSE_SERVICE, ""), event.get("Action", ""), int(attributes.get("exitCode", 0))
                 )
+
+    def close(self) -> None:
+        """Ends idle connections; the next question opens a new one."""
+        if "_client" in self.__dict__:
+            self._client.close()
 
     def memory(self, ids: Sequence[str]) -> dict[str, int]:
         """Bytes in use by each container, page cache that could be dropped not counted."""
@@ -312,9 +391,51 @@ class ComposeEngine:
         """Runs a command in a container, on our standard streams; its exit code."""
         return processes.foreground(["docker", "exec", "-i", *(["-t"] if tty else []), id, *command])
 
+    def output(self, id: str, command: Sequence[str]) -> tuple[int, str]:
+        """Runs a command in a container; its exit code and what it printed."""
+        commands.debug("docker exec %s %s", id[:12], shlex.join(command))
+        with _explained():
+            made = self._client.api.exec_create(id, list(command))["Id"]
+            text = self._client.api.exec_start(made)
+            return int(self._client.api.exec_inspect(made)["ExitCode"]), text.decode(errors="replace")
+
     def restart(self, ids: Sequence[str]) -> None:
         with _explained():
             self._whales.container.restart(list(ids))
+
+    def stop(self, ids: Sequence[str]) -> None:
+        """Stops containers, side by side, each as patiently as its own stop time says."""
+        self._side_by_side(self._client.api.stop, ids)
+        # The engine's list lags behind: for a moment it may show a stopped container as running.
+        for _ in range(100):
+            with _explained():
+                if not self._client.api.containers(filters={"id": list(ids), "status": "running"}):
+                    return
+            time.sleep(0.02)
+
+    def start(self, ids: Sequence[str]) -> None:
+        self._side_by_side(self._client.api.start, ids)
+
+    def pause(self, ids: Sequence[str]) -> None:
+        """Freezes containers: they keep their memory and connections, and answer nothing."""
+        self._side_by_side(self._client.api.pause, ids)
+
+    def unpause(self, ids: Sequence[str]) -> None:
+        self._side_by_side(self._client.api.unpause, ids)
+
+    def disconnect(self, id: str) -> None:
+        """Takes a container off the sandbox's network."""
+        with _explained():
+            self._client.api.disconnect_container_from_network(id, _network(self._client.api.inspect_container(id)))
+
+    def connect(self, id: str) -> None:
+        """Puts a container back on the sandbox's network, under the names Compose gave it."""
+        with _explained():
+            found = self._client.api.inspect_container(id)
+            network = _network(found)
+            if network not in found["NetworkSettings"]["Networks"]:
+                name = found["Config"]["Labels"].get(COMPOSE_SERVICE, "")
+                self._client.api.connect_container_to_network(id, network, aliases=[name])
 
     def remove_containers(self, ids: Sequence[str], removed: Callable[[str], None]) -> None:
         """Stops, then removes; side by side, each as patiently as its own stop time says."""
@@ -335,6 +456,35 @@ class ComposeEngine:
 
     def remove_networks(self, names: Sequence[str]) -> None:
         self._side_by_side(self._client.api.remove_network, names)
+
+    def export_volume(self, name: str, image: str, write: Callable[[bytes], object]) -> None:
+        """Tells a volume's content as a tar archive. `image` may be any; nothing of it runs."""
+        with _explained(), self._holding(name, image) as id:
+            chunks, _ = self._client.api.get_archive(id, MOUNT)
+            for chunk in chunks:
+                write(chunk)
+
+    def import_volume(self, project: str, volume: str, owner: str, image: str, content: Iterable[bytes]) -> None:
+        """Makes a volume of a sandbox, as Compose would have made it, with the content of such an archive."""
+        labels = {LABEL_PROJECT: project, COMPOSE_PROJECT: project, COMPOSE_VOLUME: volume}
+        if owner:
+            labels[LABEL_OWNER] = owner
+        name = f"{project}_{volume}"
+        with _explained():
+            self._client.api.create_volume(name, labels=labels)
+            with self._holding(name, image) as id:
+                # At the mount's parent, so that the folder's own owner and mode come along.
+                self._client.api.put_archive(id, "/", content)
+
+    @contextmanager
+    def _holding(self, volume: str, image: str) -> Iterator[str]:
+        """The id of a container that holds a volume and is never started."""
+        mounts = self._client.api.create_host_config(binds=[f"{volume}:{MOUNT}"], network_mode="none")
+        id = str(self._client.api.create_container(image, ["true"], host_config=mounts)["Id"])
+        try:
+            yield id
+        finally:
+            self._client.api.remove_container(id, v=False, force=True)
 
     def _side_by_side(self, work: Callable[[str], object], items: Sequence[str]) -> None:
         from concurrent.futures import ThreadPoolExecutor
@@ -430,6 +580,19 @@ def _state(item: Mapping[str, Any]) -> ContainerState:
         folder=labels.get(LABEL_FOLDER, ""),
         ports=ports,
     )
+
+
+def _network(container: Mapping[str, Any]) -> str:
+    """The network that Compose gave a container, by what `inspect` says of it."""
+    return f"{container['Config']['Labels'].get(COMPOSE_PROJECT, '')}_default"
+
+
+def _seconds(time: str) -> float:
+    """Seconds since the epoch of the engine's RFC 3339 time, which has nanoseconds; 0 if there is none."""
+    try:
+        return datetime.fromisoformat(re.sub(r"\.(\d{6})\d+", r".\1", time)).timestamp()
+    except ValueError:
+        return 0.0
 
 
 def _used(stats: Any) -> int:

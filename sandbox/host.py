@@ -7,6 +7,7 @@ import platform
 import shutil
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -37,6 +38,17 @@ def free_disk(folder: str) -> int:
     return shutil.disk_usage(path).free
 
 
+def why_not_writable(folder: Path) -> str:
+    """Why files cannot be made in a folder, or in what exists above it; empty if they can."""
+    while not folder.exists():
+        folder = folder.parent
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)
+
+
 def port_is_free(port: int, address: str = "127.0.0.1") -> bool:
     """Whether nothing listens on the port. Both tries are needed: some systems let two listeners share one."""
     with socket.socket() as knock:
@@ -60,6 +72,16 @@ def free_port(above: int, taken: Collection[int]) -> int:
     if port is None:
         raise EngineError("no port is free on this computer")
     return port
+
+
+def any_port(taken: Collection[int]) -> int:
+    """A port that the system says is free; many processes that ask at once get different ones."""
+    while True:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port = int(listener.getsockname()[1])
+        if port not in taken:
+            return port
 
 
 def proxies() -> dict[str, str]:

@@ -1,29 +1,35 @@
-"""Images: first the plan, per image one of present, pull, build or impossible; then the work, with progress."""
+"""Images: first the plan, per image one of present, load, pull, build or impossible; then the work, with progress."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import tarfile
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from queue import Queue
+from typing import TYPE_CHECKING
 
 from sandbox import host, processes
 from sandbox.engine import Engine
 from sandbox.errors import EngineError, SandboxError
 from sandbox.model import LABEL_RECIPE, Event, Service, Stack
 
+if TYPE_CHECKING:
+    from sandbox.bundle import Bundle
+
 OWN = "sandbox/"
 ROOT_IMAGE = "python:3.13-slim-trixie"
 ROOT_BUILT = "sandbox/root:trixie"
 ROOT_PACKAGES = "ca-certificates,python3,python3-pip,python-is-python3"
 ROOT_CHANGES = ("ENV PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore", 'CMD ["bash"]')
+PARTS = "parts"  # the file of a recipe whose image holds some of our own package
 ATTEMPTS = 3
 PULLS, BUILDS = 3, 2
 CACHES = {"__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache"}
@@ -38,7 +44,7 @@ Report = Callable[[Event], None]
 class ImagePlan:
     """How one image is obtained. `image` is what containers will use, `wanted` the fragment's choice.
 
-    action: present, pull, build or impossible; `size` in bytes, 0 if unknown; `variable` may be empty.
+    action: present, load, pull, build or impossible; `size` in bytes, 0 if unknown; `variable` may be empty.
     """
 
     service: str
@@ -75,9 +81,14 @@ class Registries:
 
 
 def plan(
-    stack: Stack, sizes: Mapping[str, int], mode: str, registries: Registries, chosen: Mapping[str, str]
+    stack: Stack,
+    sizes: Mapping[str, int],
+    mode: str,
+    registries: Registries,
+    chosen: Mapping[str, str],
+    bundled: Mapping[str, int] | None = None,
 ) -> list[ImagePlan]:
-    """One plan per image of the stack. `sizes` are the images on this computer,
+    """One plan per image of the stack. `sizes` are the images on this computer, `bundled` those of the bundle,
     `chosen` the user's own `*_IMAGE` settings.
     """
     plans: dict[str, ImagePlan] = {}
@@ -85,14 +96,14 @@ def plan(
         for image, variable in _images(service, chosen):
             if image not in plans:
                 recipe = None if variable in chosen else find_recipe(service, variable)
-                plans[image] = _plan_one(service, image, variable, recipe, mode, sizes, registries)
+                plans[image] = _plan_one(service, image, variable, recipe, mode, sizes, registries, bundled or {})
     return list(plans.values())
 
 
 def summary(plans: Sequence[ImagePlan]) -> str:
     """One line on the work ahead; empty when every image is there."""
     parts = []
-    for action, word in (("pull", "to pull"), ("build", "to build")):
+    for action, word in (("load", "to load"), ("pull", "to pull"), ("build", "to build")):
         if work := [item for item in plans if item.action == action]:
             size = sum(item.size for item in work) // 10**6
             parts.append(f"{len(work)} {word}" + (f" (up to {size:,} MB)" if size else ""))
@@ -110,8 +121,8 @@ def built_name(recipe: Path) -> str:
     """`sandbox/<name>:<digest of the recipe and of the base it stands on>`."""
     digest = hashlib.sha256()
     for folder in dict.fromkeys((_base(recipe), recipe)):
-        for path in sorted(p for p in folder.rglob("*") if p.is_file() and not CACHES.intersection(p.parts)):
-            digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
+        for name, path in _context(folder).items():
+            digest.update(f"{name}\0".encode() + path.read_bytes())
     return f"{OWN}{recipe.name}:{digest.hexdigest()[:12]}"
 
 
@@ -123,7 +134,14 @@ def mirrored(image: str, registry: str) -> str:
     return f"{registry}/{path}"
 
 
-def obtain(plans: Sequence[ImagePlan], engine: Engine, mode: str, registry: str, report: Report) -> list[ImagePlan]:
+def obtain(
+    plans: Sequence[ImagePlan],
+    engine: Engine,
+    mode: str,
+    registry: str,
+    report: Report,
+    bundle: Bundle | None = None,
+) -> list[ImagePlan]:
     """Does the work of a plan; the plans as they came true. A failed pull falls back to a recipe.
 
     Raises EngineError, before any work, for what cannot be had.
@@ -134,13 +152,15 @@ def obtain(plans: Sequence[ImagePlan], engine: Engine, mode: str, registry: str,
             "--registry a mirror that has it, or leave it out: "
             f"--without {','.join(dict.fromkeys(item.service for item in hopeless))}",
         )
+    if bundle and (to_load := [item.image for item in plans if item.action == "load"]):
+        bundle.load(engine, report, to_load)
     done = {item.wanted: item for item in plans}
     to_build = [item for item in plans if item.action == "build"]
     pulls = [item for item in plans if item.action == "pull"]
 
     def pull_one(item: ImagePlan) -> None:
         try:
-            pull(item.wanted, engine, registry, report)
+            pull(item.image, engine, registry, report)
         except SandboxError as error:
             if item.recipe is None or mode == "pull" or isinstance(error, EngineError):
                 hint = error.hint or "try again, or --registry a mirror"
@@ -239,6 +259,7 @@ def _plan_one(
     mode: str,
     sizes: Mapping[str, int],
     registries: Registries,
+    bundled: Mapping[str, int],
 ) -> ImagePlan:
     def planned(action: str, name: str, size: int = 0, reason: str = "") -> ImagePlan:
         return ImagePlan(service.name, variable, image, name, action, size, recipe, reason)
@@ -249,8 +270,12 @@ def _plan_one(
         return planned("present", image, sizes[image])
     if built in sizes and (own or mode != "pull"):
         return planned("present", built, sizes[built], "built on this computer")
+    if mode != "build" and (name := next((name for name in (image, built) if name in bundled), "")):
+        return planned("load", name, bundled[name], "from the bundle")
     if mode == "offline":
         return planned("impossible", image, reason="it is not on this computer, and --images offline")
+    if recipe and mode == "auto" and registries.mirror and not registries.why_not(built):
+        return planned("pull", built, service.disk, "built by whoever fills the mirror")
     if recipe and (own or mode == "build"):
         return planned("build", built, service.disk)
     reason = registries.why_not(image)
@@ -259,6 +284,23 @@ def _plan_one(
     if recipe and mode == "auto":
         return planned("build", built, service.disk, reason)
     return planned("impossible", image, reason=reason)
+
+
+def _context(recipe: Path) -> dict[str, Path]:
+    """The files of a build, by their name in it: the recipe's own, and what its file `parts` names of our package."""
+    found = {str(path.relative_to(recipe)): path for path in _plain_files(recipe)}
+    if PARTS in found:
+        package = Path(__file__).parent
+        for part in found[PARTS].read_text(encoding="utf-8").split():
+            for path in _plain_files(package / part):
+                found[f"package/sandbox/{path.relative_to(package)}"] = path
+    return dict(sorted(found.items()))
+
+
+def _plain_files(path: Path) -> Iterator[Path]:
+    for each in path.rglob("*") if path.is_dir() else (path,):
+        if each.is_file() and not CACHES.intersection(each.parts):
+            yield each
 
 
 def _base(recipe: Path) -> Path:
@@ -316,5 +358,12 @@ def _build(recipe: Path, base: str, engine: Engine, secrets: Mapping[str, Path],
             percent = 100 * (int(step[1]) - 1) / int(step[2])
             report(Event("image", name, "building", f"step {step[1]} of {step[2]}", percent))
 
-    engine.build(recipe, name, {"BASE_IMAGE": base, **host.proxies()}, secrets, {LABEL_RECIPE: recipe.name}, log)
+    arguments = {"BASE_IMAGE": base, **host.proxies()}
+    with tempfile.TemporaryDirectory() as folder:
+        context = Path(folder) if (recipe / PARTS).is_file() else recipe
+        if context != recipe:
+            for inner, path in _context(recipe).items():
+                (context / inner).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, context / inner)
+        engine.build(context, name, arguments, secrets, {LABEL_RECIPE: recipe.name}, log)
     report(Event("image", name, "present"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +10,7 @@ LABEL_PROJECT = "sandbox.project"
 LABEL_SERVICE = "sandbox.service"
 LABEL_FOLDER = "sandbox.folder"
 LABEL_CONFIGS = "sandbox.configs"
+LABEL_OWNER = "sandbox.owner"
 LABEL_RECIPE = "sandbox.recipe"
 
 
@@ -86,8 +87,32 @@ class Variable:
 
 
 @dataclass(frozen=True)
+class Fault:
+    """Something that can be broken on purpose. `amount` is the usual one, `alert` what then fires."""
+
+    name: str
+    summary: str
+    amount: float
+    unit: str
+    alert: str
+
+
+@dataclass(frozen=True)
+class Faults:
+    """A service's faults, and the command in its containers that knows `list`, `inject NAME AMOUNT`, `clear [NAME]`."""
+
+    command: tuple[str, ...]
+    kinds: tuple[Fault, ...]
+
+
+@dataclass(frozen=True)
 class Service:
-    """A fragment of the catalogue. `needs` are names of services, from `depends_on` and endpoints."""
+    """A fragment of the catalogue. `needs` are names of services, from `depends_on` and endpoints;
+    `needs_capabilities` are met by any service that provides them.
+
+    `reset` is the service's own way to forget everything at once, at its first endpoint. `state` says what a
+    snapshot can keep: `volumes`, `stopped` (its volumes, which it fills when it stops) or `lost` (nothing).
+    """
 
     name: str
     title: str
@@ -96,9 +121,13 @@ class Service:
     profiles: tuple[str, ...]
     provides: str
     disk: int
+    state: str
+    reset: Check | None
     endpoints: tuple[Endpoint, ...]
     env: Mapping[str, str]
     needs: tuple[str, ...]
+    needs_capabilities: tuple[str, ...]
+    faults: Faults | None
     containers: tuple[Container, ...]
     variables: Mapping[str, Variable]
     fragment: Path
@@ -128,7 +157,9 @@ class Settings:
     without: tuple[str, ...]
     images: str
     registry: str
+    bundle: str
     strict_ports: bool
+    free_ports: bool
     timeout: int
     include: tuple[Path, ...]
     values: Mapping[str, Value]
@@ -211,6 +242,9 @@ class Event:
     seconds: float | None = None
 
 
+Say = Callable[[Event], None]
+
+
 @dataclass(frozen=True)
 class ContainerState:
     """A container of ours as the engine lists it. `ports` maps container port -> (host address, host port)."""
@@ -234,8 +268,21 @@ class ContainerState:
 
 
 @dataclass(frozen=True)
+class FaultState:
+    """A fault of a running service. `amount` 0: it is off."""
+
+    service: str
+    fault: Fault
+    amount: float
+
+
+@dataclass(frozen=True)
 class EngineInfo:
-    """What the engine says of itself. Bytes; `root` is its data folder, empty if not on this computer."""
+    """What the engine says of itself. Bytes; `root` is its data folder, empty if not on this computer.
+
+    `time` is its clock in seconds since the epoch, 0 if it does not tell; `layered` is true where a layer that
+    is there once need not be sent again (containerd's image store wants an image whole).
+    """
 
     version: str
     memory: int
@@ -243,3 +290,14 @@ class EngineInfo:
     os: str
     architecture: str
     root: str
+    time: float = 0.0
+    layered: bool = False
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """An image on this computer. platform: `linux/amd64`; layers: `sha256:…` of each, lowest first; size in bytes."""
+
+    platform: str
+    layers: tuple[str, ...]
+    size: int

@@ -30,6 +30,17 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     Console(width=None if sys.stdout.isatty() else 200).print(shown)
 
 
+def markdown(text: str) -> None:
+    """Markdown on stdout, set for the terminal; as it is where there is none."""
+    if not sys.stdout.isatty():
+        print(text)
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    Console(width=min(100, Console().width)).print(Markdown(text))
+
+
 def talk(text: str) -> None:
     """A line for people, on stderr."""
     print(text, file=sys.stderr, flush=True)

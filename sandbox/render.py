@@ -9,28 +9,43 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sandbox import __version__, yamlfile
-from sandbox.model import LABEL_CONFIGS, LABEL_FOLDER, LABEL_PROJECT, LABEL_SERVICE, Rendering, Service, Stack
+from sandbox.model import (
+    LABEL_CONFIGS,
+    LABEL_FOLDER,
+    LABEL_OWNER,
+    LABEL_PROJECT,
+    LABEL_SERVICE,
+    Rendering,
+    Service,
+    Stack,
+)
 
-CONTRIBUTIONS = ("scrape", "rules", "probes", "alertmanagers", "gateway", "dashboards", "datasources", "logstash")
+CONTRIBUTIONS = (
+    *("scrape", "rules", "probes", "alertmanagers", "gateway", "aws"),
+    *("dashboards", "datasources", "logstash"),
+)
 HEADER = f"# Written by sandbox {__version__} and replaced by the next `sandbox up`: change sandbox.yml instead.\n"
-LOGGING = {"driver": "json-file", "options": {"max-size": "10m", "max-file": "2"}}
+# The labels stand beside each line in Docker's files: who reads those needs no Docker socket to tell whose they are.
+NOTED = ",".join((LABEL_PROJECT, LABEL_SERVICE, "com.docker.compose.service"))
+LOGGING = {"driver": "json-file", "options": {"max-size": "10m", "max-file": "2", "labels": NOTED}}
 PLAIN_VALUE = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")
 ENV_LINE = re.compile(r"([A-Z][A-Z0-9_]*)=(?:'([^']*)'|(.*))")
 
 
-def render(project: str, folder: Path, stack: Stack, values: Mapping[str, str]) -> Rendering:
+def render(project: str, folder: Path, stack: Stack, values: Mapping[str, str], owner: str = "") -> Rendering:
     """Everything `docker compose` needs: fragments unchanged, configs, contributions, `.env`.
 
-    `values` holds every variable of the stack's fragments.
+    `values` holds every variable of the stack's fragments. `owner` is the process that this sandbox must not
+    outlive (see `owner`); empty for one that stays.
     """
     files: dict[str, bytes] = {}
     for service in stack.services:
         files[f"services/{service.name}.yml"] = service.text.encode()
         files.update(_configs(service))
-    common = _common(project, folder, stack, files)
+    common = _common(project, folder, stack, files, owner)
     files["common.yml"] = (HEADER + yamlfile.dump(common)).encode()
     files["compose.yaml"] = _compose(project, stack).encode()
-    files[".env"] = _env(values).encode()
+    files[".env"] = env_file(values).encode()
     return Rendering(files, _digest(files.items()))
 
 
@@ -46,7 +61,7 @@ def _configs(service: Service) -> dict[str, bytes]:
         return {}
     files = {}
     for path in sorted(service.configs.rglob("*")):
-        if path.is_file():
+        if path.is_file() and "__pycache__" not in path.parts:  # pip compiles what it installs
             relative = path.relative_to(service.configs)
             files[_place(service.name, relative)] = path.read_bytes()
     return files
@@ -67,12 +82,12 @@ def _compose(project: str, stack: Stack) -> str:
     return HEADER + yamlfile.dump({"name": project, "include": [include]})
 
 
-def _common(project: str, folder: Path, stack: Stack, files: Mapping[str, bytes]) -> dict[str, Any]:
+def _common(project: str, folder: Path, stack: Stack, files: Mapping[str, bytes], owner: str) -> dict[str, Any]:
     """What all containers share: our labels, and bounded logs.
 
     The digest of the files a container mounts is a label, so that Compose replaces it when they change.
     """
-    mine = {LABEL_PROJECT: project}
+    mine = {LABEL_PROJECT: project, **({LABEL_OWNER: owner} if owner else {})}
     services: dict[str, Any] = {}
     for service in stack.services:
         for container in service.containers:
@@ -97,7 +112,8 @@ def _is_under(path: str, mounts: Iterable[str]) -> bool:
     return any(PurePosixPath(path).is_relative_to(PurePosixPath(mount)) for mount in mounts)
 
 
-def _env(values: Mapping[str, str]) -> str:
+def env_file(values: Mapping[str, str]) -> str:
+    """The text of a `.env` with these values."""
     lines = [HEADER, "# Holds passwords: keep it to yourself.\n"]
     for name, text in sorted(values.items()):
         lines.append(f"{name}={text}\n" if PLAIN_VALUE.fullmatch(text) else f"{name}='{text}'\n")

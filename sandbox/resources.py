@@ -18,6 +18,11 @@ def compose_folder() -> Path:
     return _folder("compose")
 
 
+def labs_folder() -> Path:
+    """The folder of the workshop's lessons."""
+    return _folder("labs")
+
+
 def configs_folder() -> Path:
     """The folder of the services' configuration files."""
     return _folder("configs")

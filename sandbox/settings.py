@@ -15,9 +15,10 @@ from sandbox.model import Settings, Value
 
 FILE = "sandbox.yml"
 PREFIX = "SANDBOX_"
-NOT_SETTINGS = ("SANDBOX_HOME", "SANDBOX_FILE")
+NOT_SETTINGS = ("SANDBOX_HOME", "SANDBOX_FILE", "SANDBOX_CI_CACHE")
 PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
-SIZE_SUFFIX, PORT_SUFFIX = "_MEMORY", "_PORT"
+SIZE_SUFFIX, PORT_SUFFIX, REPLICAS_SUFFIX = "_MEMORY", "_PORT", "_REPLICAS"
+MOST_REPLICAS = 10  # as many servers as the gateway has room for
 
 
 def _text(value: Any) -> str:
@@ -48,9 +49,15 @@ def _images(value: Any) -> str:
 
 def _registry(value: Any) -> str:
     text = value if value == "" else _text(value).rstrip("/")
-    if "://" in text or any(character.isspace() for character in text):
-        raise ValueError("must be a prefix such as mirror.example:5000/team, without https://")
+    if "://" in text.removeprefix("http://") or any(character.isspace() for character in text):
+        raise ValueError(
+            "must be a prefix such as mirror.example:5000/team, without https://; http:// if it has no TLS"
+        )
     return str(text)
+
+
+def _path(value: Any) -> str:
+    return value if value == "" else str(Path(_text(value)).expanduser())
 
 
 def _flag(value: Any) -> bool:
@@ -84,7 +91,9 @@ OPTIONS: Mapping[str, Option] = {
     "without": Option((), _names, "Services of the profile to leave out."),
     "images": Option("auto", _images, "Where images come from: auto, pull, build or offline."),
     "registry": Option("", _registry, "Prefix of a mirror to pull from instead of the images' own registries."),
+    "bundle": Option("", _path, "Bundle to load images from, relative to this file: see `sandbox bundle`."),
     "strict_ports": Option(False, _flag, "Fail when a port is taken instead of moving to a free one."),
+    "free_ports": Option(False, _flag, "Take any free port, so that many sandboxes start at once (test suites do)."),
     "timeout": Option(180, _seconds, "Seconds to wait until everything is ready."),
     "include": Option((), _names, "The user's own Compose fragments, relative to this file."),
 }
@@ -150,6 +159,8 @@ def _from_file(path: Path | None, chosen: dict[str, Value], values: dict[str, Va
         folder = file.path.parent
         paths = tuple(str(folder / name) for name in chosen["include"].value)  # type: ignore[attr-defined]
         chosen["include"] = Value(paths, chosen["include"].origin)
+    if "bundle" in data and chosen["bundle"].value:
+        chosen["bundle"] = Value(str(file.path.parent / str(chosen["bundle"].value)), chosen["bundle"].origin)
     problems += file.problems
 
 
@@ -220,6 +231,8 @@ def _check_values(values: Mapping[str, Value], catalogue: Catalogue, problems: l
             problems.append(f"{value.origin}: unknown setting {name}{did_you_mean(name, catalogue.variables)}")
         elif name.endswith(PORT_SUFFIX) and not (text.isdecimal() and 1 <= int(text) <= 65535):
             problems.append(f"{value.origin}: {name} must be a port, 1 to 65535, not {text!r}")
+        elif name.endswith(REPLICAS_SUFFIX) and not (text.isdecimal() and 1 <= int(text) <= MOST_REPLICAS):
+            problems.append(f"{value.origin}: {name} must be a number from 1 to {MOST_REPLICAS}, not {text!r}")
         elif name.endswith(SIZE_SUFFIX):
             try:
                 variables.size(text)

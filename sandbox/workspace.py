@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from sandbox import __version__
 from sandbox.errors import SandboxError, UsageError
-from sandbox.model import Rendering
-from sandbox.render import parse_env
+from sandbox.model import LABEL_OWNER, Rendering
+from sandbox.render import env_file, parse_env
 
 MANIFEST = ".sandbox-files"
 LOCK = ".lock"
 SECRET_FILE = ".env"
+COMMON = "common.yml"
+OWNER = re.compile(rf"^ +{re.escape(LABEL_OWNER)}: ['\"]?(.+?)['\"]?$", re.MULTILINE)
+HALF = "half-written"
 
 
 def home(environ: Mapping[str, str]) -> Path:
@@ -65,6 +69,44 @@ class Workspace:
         except (OSError, UnicodeDecodeError):
             return {}
 
+    @property
+    def digest(self) -> str:
+        """The digest of the rendering that the folder holds; empty when it holds none, or a half-written one."""
+        try:
+            first = (self.folder / MANIFEST).read_text(encoding="utf-8").partition("\n")[0]
+        except OSError:
+            return ""
+        state = first.rpartition(" ")[2]
+        return state if all(self._is_there(path) for path in self._manifest()) and state != HALF else ""
+
+    @property
+    def owner(self) -> str:
+        """The label of the process that this sandbox must not outlive, as it was rendered; empty for none."""
+        try:
+            match = OWNER.search((self.folder / COMMON).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError):
+            return ""
+        return match[1] if match else ""
+
+    def _is_there(self, path: str) -> bool:
+        return (self.folder / path).is_file()
+
+    def remove(self) -> None:
+        """Removes the files we wrote, and the folder if nothing else is in it."""
+        with _writable(self.folder):
+            for path in [*self._manifest(), MANIFEST, LOCK]:
+                self._remove(path)
+            if self.folder.is_dir() and not any(self.folder.iterdir()):
+                self.folder.rmdir()
+
+    def keep_values(self, values: Mapping[str, str]) -> None:
+        """Sets variables of `.env` that are there already; the rest of the folder stays as it is."""
+        before = self.previous_values()
+        chosen = {name: text for name, text in values.items() if name in before}
+        if chosen:
+            with _writable(self.folder):
+                self._replace(SECRET_FILE, env_file({**before, **chosen}).encode())
+
     def write(self, rendering: Rendering) -> bool:
         """Makes the folder hold the rendering, and removes what an earlier one had more. True if anything changed.
 
@@ -77,7 +119,7 @@ class Workspace:
             stale = [path for path in before if path not in rendering.files]
             if not changed and not stale:
                 return False
-            self._write_manifest("half-written", {*before, *rendering.files})
+            self._write_manifest(HALF, {*before, *rendering.files})
             for path in changed:
                 self._replace(path, rendering.files[path])
             for path in stale:

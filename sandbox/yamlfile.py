@@ -79,6 +79,14 @@ def _walk(node: yaml.Node, keys: tuple[str, ...], file: YamlFile, walked: set[in
             _walk(value, (*keys, str(index)), file, walked)
 
 
+def documents(text: str) -> list[Any]:
+    """Every document of a YAML text. Raises ValueError if it is not valid."""
+    try:
+        return list(yaml.load_all(text, Loader))
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
+
+
 def dump(data: Any) -> str:
     """YAML text, keys in the given order, nothing abbreviated."""
     return yaml.dump(data, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=1000)

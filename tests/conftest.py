@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+
+from .stack import home, run, stack
+
+__all__ = ["home", "run", "stack"]
+# Installed, our plugin is there already.
+INSTALLED = bool(entry_points(group="pytest11", name="sandbox"))
+pytest_plugins = ["pytester", *([] if INSTALLED else ["sandbox.testing.plugin"])]
+NPM = Path(__file__).parent / "npm"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -13,7 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if "integration" in item.path.parts:
+        if {"integration", "examples"} & set(item.path.parts):
             item.add_marker(pytest.mark.docker)
 
 
@@ -48,3 +59,23 @@ def base_image() -> str:
     folder = compose_folder() / "images"
     images.build_all([folder / "registry"], ComposeEngine(), "auto", "", lambda event: None)
     return images.built_name(folder / "base")
+
+
+@pytest.fixture
+def plugin() -> list[str]:
+    """Options that load our plugin into a pytest of a test's own, where it is not installed."""
+    return [] if INSTALLED else ["-p", "sandbox.testing.plugin"]
+
+
+@pytest.fixture(scope="session")
+def npm(request: pytest.FixtureRequest) -> Path:
+    """The folder of what tests need of npm, installed as its lock says."""
+    lock, installed = NPM / "package-lock.json", NPM / "node_modules" / ".package-lock.json"
+    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+        if shutil.which("npm") is None:
+            if request.config.getoption("--require-docker"):
+                pytest.fail("npm is not installed: apt-get install npm")
+            pytest.skip("npm is not installed")
+        done = subprocess.run(["npm", "ci", "--ignore-scripts"], cwd=NPM, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    return NPM

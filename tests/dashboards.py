@@ -13,6 +13,7 @@ from sandbox.resources import configs_folder
 FILES = sorted(configs_folder().glob("*/dashboards/*.json"))
 # What Grafana makes of a scrape interval of 3 s, and of a variable before anybody chose.
 INTERVAL = re.compile(r"\$__(rate_)?interval\b|\$\{__(rate_)?interval\}")
+RANGE = re.compile(r"\$__range\b|\$\{__range\}")
 VARIABLE = re.compile(r"\$([a-z_]\w*|\{\w+(:\w+)?\})")
 # A panel whose description says so may show nothing in a healthy sandbox.
 MAY_BE_EMPTY = re.compile(r"(^|\. )Empty when ")
@@ -38,4 +39,4 @@ def queries() -> Iterator[tuple[str, dict[str, Any], str]]:
 
 
 def promql(expression: str) -> str:
-    return VARIABLE.sub(".+", INTERVAL.sub("12s", expression))
+    return VARIABLE.sub(".+", RANGE.sub("15m", INTERVAL.sub("12s", expression)))

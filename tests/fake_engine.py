@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import itertools
+import json
 import queue
 import subprocess
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import tarfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import yaml
 
 from sandbox import variables
-from sandbox.engine import EngineEvent, LogLine
+from sandbox.engine import Closing, EngineEvent, LogLine
 from sandbox.errors import EngineError, SandboxError
-from sandbox.model import LABEL_SERVICE, ContainerState, EngineInfo
+from sandbox.model import LABEL_OWNER, LABEL_SERVICE, ContainerState, EngineInfo, ImageFacts
 from sandbox.render import parse_env
 
 GIGABYTE = 1024**3
+
+
+def _layer(image: str) -> bytes:
+    """The one layer of an image that is saved: 2 MB and more."""
+    return f"layer of {image}.".encode() * 100_000
 
 
 class FakeEngine:
@@ -29,6 +38,7 @@ class FakeEngine:
     def __init__(self) -> None:
         self.images: dict[str, int] = {}
         self.registry: set[str] = set()
+        self.facts: dict[str, ImageFacts] = {}
         self.built: list[str] = []
         self.sick: set[str] = set()
         self.crashing: set[str] = set()
@@ -39,8 +49,11 @@ class FakeEngine:
         self.strangers: dict[str, list[str]] = {}
         self.volumes: dict[str, str] = {}
         self.networks: dict[str, str] = {}
+        self.contents: dict[str, bytes] = {}
+        self.owned: dict[str, str] = {}
+        self.cut_off: set[str] = set()
         self._ids = itertools.count(1)
-        self._listeners: list[queue.Queue[EngineEvent]] = []
+        self._listeners: list[queue.Queue[EngineEvent | None]] = []
 
     def _alive(self) -> None:
         if not self.running:
@@ -49,6 +62,9 @@ class FakeEngine:
     def info(self) -> EngineInfo:
         self._alive()
         return EngineInfo("26.0.0", self.memory_total, 2, "Fake", "x86_64", "")
+
+    def plugin_version(self, plugin: str) -> str:
+        return "2.30.0"
 
     def image_sizes(self) -> dict[str, int]:
         self._alive()
@@ -69,10 +85,46 @@ class FakeEngine:
         self._known_image(image)
         self.images[name] = self.images[image]
 
-    def load(self, archive: BinaryIO) -> list[str]:
-        names = archive.read().decode().split()
-        self.images.update(dict.fromkeys(names, 100))
-        return names
+    def push(self, image: str) -> None:
+        self._known_image(image)
+        self.registry.add(image)
+
+    def image_facts(self, image: str) -> ImageFacts | None:
+        self._alive()
+        digest = hashlib.sha256(_layer(image)).hexdigest()
+        known = self.facts.get(image, ImageFacts("linux/amd64", (f"sha256:{digest}",), 100))
+        return known if image in self.images else None
+
+    def save(self, images: Sequence[str]) -> Iterator[bytes]:
+        """Images of one layer each; see `_layer`."""
+        packed, manifest = io.BytesIO(), []
+        with tarfile.open(fileobj=packed, mode="w") as tar:
+
+            def add(name: str, data: bytes) -> None:
+                entry = tarfile.TarInfo(name)
+                entry.size = len(data)
+                tar.addfile(entry, io.BytesIO(data))
+
+            for image in images:
+                self._known_image(image)
+                layer = _layer(image)
+                digest = hashlib.sha256(layer).hexdigest()
+                config = {"os": "linux", "architecture": "amd64", "rootfs": {"diff_ids": [f"sha256:{digest}"]}}
+                add(f"blobs/sha256/{digest}", layer)
+                add(f"blobs/sha256/{image}", json.dumps(config).encode())
+                manifest.append({"Config": f"blobs/sha256/{image}", "RepoTags": [image], "Layers": [digest]})
+            add("manifest.json", json.dumps(manifest).encode())
+        yield packed.getvalue()
+
+    def load(self, archive: Iterable[bytes]) -> None:
+        self._alive()
+        with tarfile.open(fileobj=io.BytesIO(b"".join(archive))) as tar:
+            files = {entry.name: tar.extractfile(entry).read() for entry in tar}  # type: ignore[union-attr]
+        for item in json.loads(files["manifest.json"]):
+            layers = tuple(json.loads(files[item["Config"]])["rootfs"]["diff_ids"])
+            for tag in item["RepoTags"]:
+                self.images[tag] = 100
+                self.facts[tag] = ImageFacts("linux/amd64", layers, 100)
 
     def build(
         self,
@@ -114,19 +166,34 @@ class FakeEngine:
                 wanted[name] = (common["services"][name]["labels"][LABEL_SERVICE], spec)
             self.volumes |= {f"{project}_{volume}": project for volume in fragment.get("volumes") or {}}
         self.networks[f"{project}_default"] = project
+        if owner := common["networks"]["default"]["labels"].get(LABEL_OWNER):
+            self.owned[project] = owner
         for state in self.containers(project):
-            if state.container not in wanted:
+            image = (
+                variables.expand(str(wanted[state.container][1]["image"]), values) if state.container in wanted else ""
+            )
+            if image != state.image:
                 del self.states[state.id]
-        present = {state.container for state in self.containers(project)}
         for name, (service, spec) in wanted.items():
-            if name not in present:
-                self._create(project, folder, name, service, spec, values)
+            count = int(variables.expand(str(spec.get("scale", 1)), values))
+            present = [state.id for state in self.containers(project) if state.container == name]
+            for id in present[count:]:
+                del self.states[id]
+            for number in range(len(present), count):
+                self._create(project, folder, name, number + 1, service, spec, values)
         for state in self.containers(project):
             if state.state != "running":
                 self._start(state)
 
     def _create(
-        self, project: str, folder: Path, name: str, service: str, spec: Mapping[str, Any], values: Mapping[str, str]
+        self,
+        project: str,
+        folder: Path,
+        name: str,
+        number: int,
+        service: str,
+        spec: Mapping[str, Any],
+        values: Mapping[str, str],
     ) -> None:
         published = [variables.expand(str(port), values).split(":") for port in spec.get("ports", [])]
         image = variables.expand(str(spec["image"]), values)
@@ -135,7 +202,7 @@ class FakeEngine:
         id = f"{next(self._ids):064d}"
         self.states[id] = ContainerState(
             id=id,
-            name=f"{project}-{name}-1",
+            name=f"{project}-{name}-{number}",
             container=name,
             service=service,
             project=project,
@@ -178,12 +245,23 @@ class FakeEngine:
             "networks": [name for name, owner in self.networks.items() if owner == project],
         }
 
-    def events(self, project: str, ready: Callable[[], None]) -> Iterator[EngineEvent]:
-        mine: queue.Queue[EngineEvent] = queue.Queue()
+    def owners(self) -> dict[str, str]:
+        self._alive()
+        present = {*self.volumes.values(), *self.networks.values(), *(state.project for state in self.states.values())}
+        return {project: owner for project, owner in self.owned.items() if project in present}
+
+    def events(
+        self, project: str, ready: Callable[[], None], closing: Closing = lambda close: None
+    ) -> Iterator[EngineEvent]:
+        mine: queue.Queue[EngineEvent | None] = queue.Queue()
         self._listeners.append(mine)
+        closing(lambda: mine.put(None))
         ready()
-        while True:
-            yield mine.get()
+        while event := mine.get():
+            yield event
+
+    def close(self) -> None:
+        pass
 
     def memory(self, ids: Sequence[str]) -> dict[str, int]:
         return dict.fromkeys(ids, 10 * 1024**2)
@@ -203,11 +281,53 @@ class FakeEngine:
         self._known(id)
         return subprocess.run(command, check=False).returncode
 
+    def output(self, id: str, command: Sequence[str]) -> tuple[int, str]:
+        self._known(id)
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        return done.returncode, done.stdout
+
     def restart(self, ids: Sequence[str]) -> None:
         for id in ids:
             state = self._known(id)
             self._tell(state.container, "die", 143)
             self._start(state)
+
+    def stop(self, ids: Sequence[str]) -> None:
+        for id in ids:
+            state = self._known(id)
+            self.states[id] = replace(state, state="exited", health="", exit_code=143)
+            self._tell(state.container, "die", 143)
+
+    def start(self, ids: Sequence[str]) -> None:
+        for id in ids:
+            state = self._known(id)
+            self._start(replace(state, health="starting" if self.health_checked(state) else ""))
+
+    def health_checked(self, state: ContainerState) -> bool:
+        fragment = yaml.safe_load((Path(state.folder) / "services" / f"{state.service}.yml").read_text())
+        return "healthcheck" in fragment["services"][state.container]
+
+    def pause(self, ids: Sequence[str]) -> None:
+        for id in ids:
+            if self._known(id).state != "running":
+                raise SandboxError(f"Docker refused: container {id} is not running")
+            self.states[id] = replace(self.states[id], state="paused")
+
+    def unpause(self, ids: Sequence[str]) -> None:
+        for id in ids:
+            if self._known(id).state != "paused":
+                raise SandboxError(f"Docker refused: Container {id} is not paused")
+            self.states[id] = replace(self.states[id], state="running")
+
+    def disconnect(self, id: str) -> None:
+        self._known(id)
+        if id in self.cut_off:
+            raise SandboxError(f"Docker refused: container {id} is not connected to the network")
+        self.cut_off.add(id)
+
+    def connect(self, id: str) -> None:
+        self._known(id)
+        self.cut_off.discard(id)
 
     def remove_containers(self, ids: Sequence[str], removed: Callable[[str], None]) -> None:
         self._alive()
@@ -218,7 +338,19 @@ class FakeEngine:
     def remove_volumes(self, names: Sequence[str]) -> None:
         for name in names:
             del self.volumes[name]
+            self.contents.pop(name, None)
 
     def remove_networks(self, names: Sequence[str]) -> None:
         for name in names:
             del self.networks[name]
+
+    def export_volume(self, name: str, image: str, write: Callable[[bytes], object]) -> None:
+        self._known_image(image)
+        if name not in self.volumes:
+            raise SandboxError(f"Docker refused: get {name}: no such volume")
+        write(self.contents.get(name, b""))
+
+    def import_volume(self, project: str, volume: str, owner: str, image: str, content: Iterable[bytes]) -> None:
+        self._known_image(image)
+        self.volumes[f"{project}_{volume}"] = project
+        self.contents[f"{project}_{volume}"] = b"".join(content)

@@ -22,6 +22,7 @@ settings_options = (
     click.option("--without", metavar="NAMES", help="Services to leave out, separated by commas."),
     click.option("--images", metavar="MODE", help="auto, pull, build or offline [auto]."),
     click.option("--registry", metavar="PREFIX", help="Mirror to pull images from."),
+    click.option("--bundle", metavar="FILE", help="Bundle to load images from."),
     click.option("--strict-ports", is_flag=True, default=None, help="Fail when a port is taken."),
     click.option("--timeout", type=int, metavar="SECONDS", help="How long to wait until ready [180]."),
     click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="A variable of a fragment."),
@@ -31,6 +32,13 @@ settings_options = (
 def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the arguments that choose services and settings."""
     for option in reversed(settings_options):
+        command = option(command)
+    return command
+
+
+def with_profile(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options that choose a profile and where its images come from."""
+    for option in reversed(settings_options[1:5]):
         command = option(command)
     return command
 

@@ -16,18 +16,30 @@ timeout_option = click.option(
 @click.command()
 @click.option("--volumes", is_flag=True, help="Remove the data, too.")
 @click.option("--all", "everything", is_flag=True, help="Every sandbox on this computer.")
+@click.option("--stale", is_flag=True, help="What test runs left behind that were killed, with its data.")
 @click.pass_obj
-def down(call: Call, volumes: bool, everything: bool) -> None:
+def down(call: Call, volumes: bool, everything: bool, stale: bool) -> None:
     """Remove containers and networks; data stays unless --volumes.
 
     Removed is exactly what carries the sandbox's labels, nothing else.
     """
-    from sandbox.engine import ComposeEngine
+    import os
 
+    from sandbox import leftovers
+    from sandbox.engine import ComposeEngine
+    from sandbox.workspace import home
+
+    if stale:
+        _tell_removed(leftovers.remove(ComposeEngine(), home(os.environ), call.sandbox().say))
+        return
     projects = [call.project_name()]
     if everything:
         projects = sorted({state.project for state in ComposeEngine().containers()})
     count = sum(call.sandbox(project=project).down(volumes) for project in projects)
+    _tell_removed(count)
+
+
+def _tell_removed(count: int) -> None:
     click.echo(f"{count} container{'s' * (count != 1)} removed" if count else "nothing was running", err=True)
 
 

@@ -21,7 +21,7 @@ def images() -> None:
 def list_(call: Call, /, as_json: bool, **flags: Any) -> None:
     """Show how each image is obtained.
 
-    HOW is present, pull, build or impossible; nothing is fetched.
+    HOW is present, load, pull, build or impossible; nothing is fetched.
     """
     from sandbox import output
 
@@ -56,13 +56,12 @@ def build(call: Call, /, **flags: Any) -> None:
 
 def _obtain(call: Call, flags: dict[str, Any]) -> None:
     from sandbox import output
-    from sandbox.images import obtain
 
     settings, catalogue = call.settings(flags)
     with output.Progress(False) as progress:
         sandbox = call.sandbox(progress, settings.project)
         _, plans = sandbox.choose(settings, catalogue)
-        obtain(plans, sandbox.engine, settings.images, settings.registry, progress)
+        sandbox.obtain(plans, settings)
 
 
 @images.command("prune")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shlex
 import time
+from typing import Any
 
 import click
 
@@ -49,11 +51,18 @@ def status(ctx: click.Context, as_json: bool) -> None:
 @click.argument("services", nargs=-1)
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines come.")
 @click.option("--since", type=Ago(), metavar="15m", help="Only lines younger than this.")
-@click.option("-n", "--tail", type=int, metavar="LINES", help="Only the last lines of each container.")
+@click.option("-n", "--tail", type=int, metavar="LINES", help="Only the last lines of each container, or of a search.")
+@click.option("--search", metavar="QUERY", help="Search the log store: 'level:error AND service.name:storefront'.")
 @json_option
 @click.pass_obj
 def logs(
-    call: Call, services: tuple[str, ...], follow: bool, since: float | None, tail: int | None, as_json: bool
+    call: Call,
+    services: tuple[str, ...],
+    follow: bool,
+    since: float | None,
+    tail: int | None,
+    search: str | None,
+    as_json: bool,
 ) -> None:
     """Show what the services print (all, unless named)."""
     import json
@@ -61,6 +70,15 @@ def logs(
     from sandbox import output
 
     colours: dict[str, str] = {}
+    if search is not None:
+        for found in call.sandbox().search_logs(search, services, follow, since, tail):
+            if as_json:
+                click.echo(json.dumps(dataclasses.asdict(found)))
+            else:
+                colour = colours.setdefault(found.service, output.COLOURS[len(colours) % len(output.COLOURS)])
+                service = click.style(f"{found.service:<18}", fg=colour)
+                click.echo(f"{service} {found.time[:23]} {found.level:<8} {found.message}")
+        return
     for line in call.sandbox().logs(services, follow, since, tail):
         if as_json:
             click.echo(json.dumps({"service": line.container, "time": line.time, "message": line.text}))
@@ -108,22 +126,31 @@ def env(call: Call, as_json: bool) -> None:
 
 
 @click.command()
+@click.option("--stale", is_flag=True, help="Only those of test runs that have ended without taking them down.")
 @json_option
 @click.pass_obj
-def ls(call: Call, as_json: bool) -> None:
+def ls(call: Call, stale: bool, as_json: bool) -> None:
     """List all sandboxes on this computer."""
-    from sandbox import output
-    from sandbox.engine import ComposeEngine
+    import os
 
-    found: dict[str, dict[str, object]] = {}
-    for state in ComposeEngine().containers():
-        entry = found.setdefault(
-            state.project, {"project": state.project, "containers": 0, "running": 0, "folder": state.folder}
-        )
-        entry["containers"] = int(str(entry["containers"])) + 1
-        entry["running"] = int(str(entry["running"])) + (state.state == "running")
+    from sandbox import leftovers, output
+    from sandbox.engine import ComposeEngine
+    from sandbox.workspace import home
+
+    engine = ComposeEngine()
+    rows = {name: _row(name, True) for name in leftovers.find(engine, home(os.environ))}
+    for state in engine.containers():
+        row = rows.setdefault(state.project, _row(state.project, False))
+        row["containers"] += 1
+        row["running"] += state.state == "running"
+        row["folder"] = state.folder
+    shown = [row for _, row in sorted(rows.items()) if row["stale"] or not stale]
     if as_json:
-        output.data(list(found.values()))
-    else:
-        rows = [(str(e["project"]), f"{e['running']} of {e['containers']}", str(e["folder"])) for e in found.values()]
-        output.table(("SANDBOX", "RUNNING", "FOLDER"), rows)
+        output.data(shown)
+        return
+    table = [(r["project"], f"{r['running']} of {r['containers']}", "yes" * r["stale"], r["folder"]) for r in shown]
+    output.table(("SANDBOX", "RUNNING", "STALE", "FOLDER"), table)
+
+
+def _row(project: str, stale: bool) -> dict[str, Any]:
+    return {"project": project, "containers": 0, "running": 0, "folder": "", "stale": stale}

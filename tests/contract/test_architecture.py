@@ -13,12 +13,18 @@ PACKAGE = Path(sandbox.__file__).parent
 HOMES = {
     "docker": {"engine"},
     "python_on_whales": {"engine"},
-    "requests": {"readiness"},
+    "requests": {"readiness", "services", "logsearch", "client"},
     "yaml": {"yamlfile"},
     "jmespath": {"expression"},
     "filelock": {"workspace"},
-    "subprocess": {"processes"},
+    "subprocess": {"processes", "repositories"},
     "rich": {"output"},
+    "zstandard": {"bundle"},
+    # Only test suites and lessons have these.
+    "pytest": {"plugin"},
+    "boto3": {"services", "aws"},
+    "botocore": {"services"},
+    "testcontainers": {"containers"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from sandbox import catalogue
 from sandbox.render import render
 from sandbox.resources import compose_folder, configs_folder
 
-from ..dashboards import FILES, panels, promql, queries, read
+from ..dashboards import FILES, VARIABLE, panels, promql, queries, read
 
 CATALOGUE = catalogue.read(compose_folder(), configs_folder())
 SOURCES = {
@@ -29,7 +31,7 @@ def source(thing: dict[str, Any]) -> tuple[str, str]:
 
 
 def test_every_chosen_part_has_a_dashboard() -> None:
-    assert {path.stem for path in FILES} >= {"overview", "prometheus", "gateway", "computer", "storefront"}
+    assert {path.stem for path in FILES} >= {"overview", "prometheus", "gateway", "computer", "storefront", "probes"}
     assert {source for source, _ in SOURCES} >= {"prometheus", "alertmanager"}
 
 
@@ -102,3 +104,30 @@ def test_grafana_finds_its_home_and_its_sources() -> None:
     assert places["/etc/grafana/provisioning/datasources"] == "./contributions/datasources"
     assert "contributions/datasources/prometheus.yml" in files
     assert "contributions/datasources/alertmanager.yml" not in files
+
+
+@EACH
+def test_variables_are_declared_and_used(path: Path) -> None:
+    dashboard = read(path)
+    declared = {variable["name"] for variable in dashboard["templating"]["list"]}
+    text = json.dumps({key: value for key, value in dashboard.items() if key != "templating"})
+    used = {name for match in VARIABLE.finditer(text) for name in [match[1].strip("{}").partition(":")[0]]}
+    assert {name for name in used if not name.startswith("__")} == declared
+    for variable in dashboard["templating"]["list"]:
+        if variable["type"] == "query":
+            assert source(variable) in SOURCES
+
+
+@EACH
+def test_links_lead_to_dashboards_that_there_are(path: Path) -> None:
+    known = {read(other)["uid"] for other in FILES}
+    assert set(re.findall(r'"url": "/d/([\w-]+)', path.read_text())) <= known
+
+
+def test_dashboards_share_one_folder_and_look() -> None:
+    [provider] = yaml.safe_load((configs_folder() / "grafana/provisioning/dashboards/sandbox.yml").read_text())[
+        "providers"
+    ]
+    assert provider["folder"]
+    for path in FILES:
+        assert (read(path)["refresh"], read(path)["graphTooltip"]) == ("5s", 1), path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 import time
@@ -17,7 +18,7 @@ from sandbox.render import render
 from sandbox.workspace import Workspace
 from tests.fake_engine import FakeEngine
 
-PROJECT = "sandbox-tests-engine"
+PROJECT = f"sandbox-tests-engine-{os.getpid()}"
 FRAGMENT = """\
 services:
   web:
@@ -55,7 +56,7 @@ def image(engine: Engine) -> str:
 
 
 @pytest.fixture
-def up(engine: Engine, image: str, tmp_path: Path) -> Callable[[], str]:
+def up(engine: Engine, image: str, tmp_path: Path) -> Callable[..., str]:
     """Brings the fragment up; the id of its container once it is healthy."""
     (tmp_path / "fragments").mkdir()
     (tmp_path / "fragments" / "web.yml").write_text(FRAGMENT)
@@ -64,9 +65,9 @@ def up(engine: Engine, image: str, tmp_path: Path) -> Callable[[], str]:
     workspace = Workspace(tmp_path / "home", PROJECT)
     values = {"WEB_IMAGE": image, "WEB_PORT": str(host.free_port(20000, ()))}
 
-    def bring() -> str:
+    def bring(owner: str = "") -> str:
         with workspace.locked(lambda: None):
-            workspace.write(render(PROJECT, workspace.folder, stack, values))
+            workspace.write(render(PROJECT, workspace.folder, stack, values, owner))
         engine.up(workspace.folder, stack.variables)
         for _ in range(100):
             (state,) = engine.containers(PROJECT)
@@ -118,13 +119,14 @@ def test_logs_and_exit_codes(engine: Engine, up: Callable[[], str]) -> None:
 
 def test_events_tell_of_a_restart(engine: Engine, up: Callable[[], str]) -> None:
     id = up()
-    listening, seen = threading.Event(), list[EngineEvent]()
+    listening, seen, close = threading.Event(), list[EngineEvent](), list[Callable[[], None]]()
 
     def listen() -> None:
-        for event in engine.events(PROJECT, listening.set):
+        for event in engine.events(PROJECT, listening.set, close.append):
             seen.append(event)
 
-    threading.Thread(target=listen, daemon=True).start()
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
     assert listening.wait(5)
     engine.restart([id])
     for _ in range(100):
@@ -133,6 +135,64 @@ def test_events_tell_of_a_restart(engine: Engine, up: Callable[[], str]) -> None
         time.sleep(0.1)
     assert [event.action for event in seen if event.action in ("die", "start")] == ["die", "start"]
     assert {event.container for event in seen} == {"web"}
+    close[0]()
+    listener.join(5)
+    assert not listener.is_alive()
+
+
+def test_output_of_a_command(engine: Engine, up: Callable[[], str]) -> None:
+    code, printed = engine.output(up(), ["sh", "-c", "echo said; echo complained >&2; exit 7"])
+    assert (code, set(printed.splitlines())) == (7, {"said", "complained"})
+
+
+def settled(engine: Engine) -> None:
+    for _ in range(100):
+        if all(state.settled for state in engine.containers(PROJECT)):
+            return
+        time.sleep(0.1)
+    raise AssertionError(engine.containers(PROJECT))
+
+
+def test_stopped_is_started_again(engine: Engine, up: Callable[[], str]) -> None:
+    id = up()
+    engine.stop([id])
+    assert [(state.state, state.settled) for state in engine.containers(PROJECT)] == [("exited", False)]
+    engine.start([id])
+    settled(engine)
+
+
+def test_paused_goes_on(engine: Engine, up: Callable[[], str]) -> None:
+    id = up()
+    engine.pause([id])
+    assert [(state.state, state.settled) for state in engine.containers(PROJECT)] == [("paused", False)]
+    with pytest.raises(SandboxError, match="Docker refused"):
+        engine.pause([id])
+    engine.unpause([id])
+    settled(engine)
+    with pytest.raises(SandboxError, match="not paused"):
+        engine.unpause([id])
+
+
+def test_cut_off_is_connected_again(engine: Engine, up: Callable[[], str]) -> None:
+    id = up()
+    before = engine.containers(PROJECT)
+    engine.disconnect(id)
+    with pytest.raises(SandboxError, match="not connected"):
+        engine.disconnect(id)
+    engine.connect(id)
+    assert [state.ports for state in engine.containers(PROJECT)] == [state.ports for state in before]
+
+
+def test_owner_is_known_until_nothing_is_left(engine: Engine, up: Callable[..., str]) -> None:
+    id = up(owner="somebody")
+    assert engine.owners()[PROJECT] == "somebody"
+    engine.remove_containers([id], lambda id: None)
+    assert engine.owners()[PROJECT] == "somebody"
+    left = engine.leftovers(PROJECT)
+    engine.remove_networks(left["networks"])
+    assert engine.owners()[PROJECT] == "somebody"
+    engine.remove_volumes(left["volumes"])
+    assert PROJECT not in engine.owners()
 
 
 def test_names_of_images_come_and_go(engine: Engine, image: str) -> None:
@@ -141,6 +201,23 @@ def test_names_of_images_come_and_go(engine: Engine, image: str) -> None:
     engine.remove_image("sandbox-tests/tagged:1")
     assert "sandbox-tests/tagged:1" not in engine.image_sizes()
     assert image in engine.image_sizes()
+
+
+def test_a_command_in_a_container_says_what_it_printed(engine: Engine, up: Callable[[], str]) -> None:
+    assert engine.output(up(), ["sh", "-c", "echo hello; exit 3"]) == (3, "hello\n")
+
+
+def test_a_saved_image_can_be_loaded(engine: Engine, image: str) -> None:
+    engine.tag(image, "sandbox-tests/saved:1")
+    facts = engine.image_facts("sandbox-tests/saved:1")
+    assert facts and facts.layers and facts.platform.startswith("linux/")
+    archive = list(engine.save(["sandbox-tests/saved:1"]))
+    engine.remove_image("sandbox-tests/saved:1")
+    assert engine.image_facts("sandbox-tests/saved:1") is None
+    engine.load(archive)
+    loaded = engine.image_facts("sandbox-tests/saved:1")
+    assert loaded == facts
+    engine.remove_image("sandbox-tests/saved:1")
 
 
 def test_what_is_not_there_is_an_error_of_ours(engine: Engine) -> None:

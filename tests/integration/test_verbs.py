@@ -47,9 +47,11 @@ def test_up_tells_events_as_json(stack: Run) -> None:
 def test_verbose_shows_each_docker_command(stack: Run) -> None:
     said = stack("-v", "exec", "storefront", "true").stderr
     assert said.startswith("$ docker exec -i ")
-    assert re.search(
-        r"^\$ \S*docker compose .* up --detach", stack("-v", "up", "--profile", "lite").stderr, re.MULTILINE
-    )
+    up = stack("-v", "up", "--profile", "lite").stderr
+    assert "docker compose" not in up  # nothing has changed
+    docker("stop", f"{PROJECT}-node-exporter-1")
+    up = stack("-v", "up", "--profile", "lite").stderr
+    assert re.search(r"^\$ \S*docker compose .* up --detach", up, re.MULTILINE)
 
 
 def test_restart_waits_until_it_answers_again(stack: Run) -> None:
@@ -68,6 +70,9 @@ def test_reset_gives_fresh_data_to_the_named_service_only(stack: Run) -> None:
     done = stack("reset", "ministack")
     assert done.returncode == 0, done.stderr
     assert requests.get(f"{aws}/to-be-forgotten", timeout=5).status_code == 404
+    after = docker("ps", "-q", "--filter", f"label=sandbox.project={PROJECT}").split()
+    assert set(after) == set(others)  # it forgets by its own means
+    assert stack("reset", "alertmanager").returncode == 0
     after = docker("ps", "-q", "--filter", f"label=sandbox.project={PROJECT}").split()
     assert len(set(others) & set(after)) == len(others) - 1
 

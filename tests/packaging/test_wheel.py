@@ -16,7 +16,7 @@ import pytest
 from sandbox import __version__, catalogue, resources
 
 CHECKOUT = Path(__file__).parents[2]
-DATA = {"sandbox/_compose/": "compose/", "sandbox/_configs/": "configs/"}
+DATA = {"sandbox/_compose/": "compose/", "sandbox/_configs/": "configs/", "sandbox/_labs/": "labs/"}
 Sandbox = Callable[..., str]
 
 
@@ -87,8 +87,8 @@ def test_holds_every_file_of_the_catalogue_as_it_is(wheel: Path) -> None:
         for prefix, folder in DATA.items()
         if name.startswith(prefix)
     }
-    wanted = {name: (CHECKOUT / name).read_bytes() for name in project_files("compose", "configs")}
-    assert "compose/apps/storefront/.dockerignore" in wanted, "no dotfile is left that shows they are taken"
+    wanted = {name: (CHECKOUT / name).read_bytes() for name in project_files("compose", "configs", "labs")}
+    assert "compose/apps/shop/.dockerignore" in wanted, "no dotfile is left that shows they are taken"
     assert packed.keys() == wanted.keys()
     assert packed == wanted
 
@@ -129,7 +129,7 @@ def test_renders_a_folder_that_mounts_nothing_from_the_package(rendered: Path, p
     assert (rendered / "services/prometheus.yml").read_bytes() == (CHECKOUT / "compose/prometheus.yml").read_bytes()
     assert (rendered / "contributions/scrape/storefront.yml").is_file()
     for path in rendered.rglob("*"):
-        assert not path.is_file() or str(programs.parent) not in path.read_text(), path
+        assert not path.is_file() or str(programs.parent).encode() not in path.read_bytes(), path
 
 
 @pytest.mark.docker

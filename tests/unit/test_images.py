@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -59,7 +59,13 @@ def engine() -> FakeEngine:
 def plan_for(tmp_path: Path, engine: FakeEngine) -> Callable[..., ImagePlan]:
     """The plan for one service `web`, with or without a recipe beside it."""
 
-    def planned(mode: str = "auto", recipe: bool = False, chosen: str = "", mirror: str = "") -> ImagePlan:
+    def planned(
+        mode: str = "auto",
+        recipe: bool = False,
+        chosen: str = "",
+        mirror: str = "",
+        bundled: Mapping[str, int] | None = None,
+    ) -> ImagePlan:
         folder = tmp_path / "compose"
         folder.mkdir(exist_ok=True)
         (folder / "web.yml").write_text("services: {web: {image: '${WEB_IMAGE:-example/web:1}'}}")
@@ -70,9 +76,42 @@ def plan_for(tmp_path: Path, engine: FakeEngine) -> Callable[..., ImagePlan]:
         found = catalogue.read(folder, folder / "configs")
         stack = catalogue.choose(found, ["web"], "", ())
         own = {"WEB_IMAGE": chosen} if chosen else {}
-        return plan(stack, engine.image_sizes(), mode, Registries(engine, mirror), own)[0]
+        return plan(stack, engine.image_sizes(), mode, Registries(engine, mirror), own, bundled)[0]
 
     return planned
+
+
+@pytest.mark.parametrize(
+    ("mode", "here", "bundled", "action"),
+    [
+        ("auto", True, "example/web:1", "present"),
+        ("auto", False, "example/web:1", "load"),
+        ("auto", False, "example/other:1", "pull"),
+        ("pull", False, "example/web:1", "load"),
+        ("offline", False, "example/web:1", "load"),
+        ("offline", False, "example/other:1", "impossible"),
+        ("build", False, "example/web:1", "build"),
+    ],
+)
+def test_plan_with_a_bundle(
+    plan_for: Callable[..., ImagePlan], engine: FakeEngine, mode: str, here: bool, bundled: str, action: str
+) -> None:
+    engine.registry.add("example/web:1")
+    if here:
+        engine.images["example/web:1"] = 7
+    found = plan_for(mode, recipe=True, bundled={bundled: 9})
+    assert (found.action, found.size) == (action, {"present": 7, "load": 9}.get(action, 0))
+
+
+def test_what_a_room_or_a_bundle_built_is_taken_under_its_built_name(
+    plan_for: Callable[..., ImagePlan], engine: FakeEngine
+) -> None:
+    built = plan_for("build", recipe=True).image
+    engine.registry = {f"m:5000/{built}"}
+    assert plan_for("auto", recipe=True, mirror="m:5000").image == built
+    assert plan_for("auto", recipe=True, mirror="m:5000").action == "pull"
+    loaded = plan_for("auto", recipe=True, bundled={built: 1})
+    assert (loaded.action, loaded.image) == ("load", built)
 
 
 @pytest.mark.parametrize(

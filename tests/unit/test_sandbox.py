@@ -123,6 +123,68 @@ def test_up_twice_is_the_same_as_once(computer: Computer) -> None:
     assert computer.env()["WEB_PASSWORD"] == password
 
 
+def test_up_where_nothing_changed_leaves_compose_alone(computer: Computer, engine: FakeEngine) -> None:
+    computer.up(profile="full")
+    calls: list[Path] = []
+    compose = engine.up
+    engine.up = lambda folder, names: (calls.append(folder), compose(folder, names))  # type: ignore[assignment, func-returns-value]
+    computer.up(profile="full")
+    assert calls == []
+    engine.stop([state.id for state in engine.containers("shop") if state.container == "big"])
+    computer.up(profile="full")
+    assert len(calls) == 1
+    (computer.sandbox.workspace.folder / "services" / "big.yml").unlink()
+    computer.up(profile="full")
+    assert len(calls) == 2
+    computer.up("BIG_MEMORY=1g", profile="full")
+    assert len(calls) == 3
+
+
+def test_free_ports_are_any_and_stay(computer: Computer, monkeypatch: pytest.MonkeyPatch, port: int) -> None:
+    offered = iter([port, port + 1])
+    monkeypatch.setattr("sandbox.host.any_port", lambda taken: next(offered))
+    (computer.fragments / "web.yml").write_text(WEB.replace("PORT}", "80}"))
+    for _ in range(2):
+        computer.up(profile="lite", free_ports=True)
+        assert computer.env()["WEB_PORT"] == str(port)
+
+
+def test_port_that_was_set_is_kept_among_free_ones(computer: Computer, port: int) -> None:
+    computer.up(f"WEB_PORT={port}", profile="lite", free_ports=True)
+    assert computer.env()["WEB_PORT"] == str(port)
+
+
+@pytest.mark.parametrize("fault", ["stop", "pause", "cut_off"])
+def test_fault_is_healed(computer: Computer, engine: FakeEngine, fault: str) -> None:
+    computer.up(profile="full")
+    getattr(computer.sandbox, fault)(["big"])
+    states = {state.container: state for state in engine.containers("shop")}
+    assert states["web"].settled
+    assert not states["big"].settled or states["big"].id in engine.cut_off
+    computer.sandbox.heal(["big"], timeout=5)
+    assert all(state.settled for state in engine.containers("shop"))
+    assert not engine.cut_off
+
+
+def test_service_forgets_by_its_own_means(computer: Computer, engine: FakeEngine, tmp_path: Path) -> None:
+    text = (computer.fragments / "web.yml").read_text().replace("x-sandbox:\n", "x-sandbox:\n  reset: {get: /}\n")
+    (computer.fragments / "web.yml").write_text(text)
+    computer.up(profile="full")
+    before = {state.container: state.id for state in engine.containers("shop")}
+    computer.sandbox.reset(["web"], timeout=5)
+    assert {state.container: state.id for state in engine.containers("shop")} == before
+
+
+def test_own_reset_that_fails_is_told_and_data_made_anew(computer: Computer, engine: FakeEngine) -> None:
+    text = (computer.fragments / "web.yml").read_text().replace("x-sandbox:\n", "x-sandbox:\n  reset: {get: /none}\n")
+    (computer.fragments / "web.yml").write_text(text)
+    computer.up(profile="lite")
+    before = set(engine.states)
+    computer.sandbox.reset(["web"], timeout=5)
+    assert not before & set(engine.states)
+    assert "web is made anew, as its own reset failed: GET /none (HTTP 404)" in computer.words
+
+
 def test_auto_takes_the_largest_that_fits_and_says_why(computer: Computer, engine: FakeEngine) -> None:
     assert {s.name for s in computer.up().services} == {"web", "big"}
     engine.memory_total = 4 * GIGABYTE

@@ -1,0 +1,65 @@
+// Alert rules, which of them hold now, and what Alertmanager makes of it.
+
+import { ask, h, now, repeat } from "./base.js";
+import { ago } from "./format.js";
+
+const content = document.getElementById("content");
+
+repeat(async () => {
+  try {
+    const { sources } = await ask("/api/sources");
+    const prometheus = sources.find((source) => source.type === "prometheus");
+    const manager = sources.find((source) => source.type === "alertmanager");
+    if (!prometheus) {
+      content.replaceChildren(h("p", {}, "This sandbox has no Prometheus. The profiles lite, metrics and full do."));
+      return;
+    }
+    const [rules, sent] = await Promise.all([
+      ask(`/api/sources/${prometheus.uid}/api/v1/rules?type=alert`),
+      manager ? ask(`/api/sources/${manager.uid}/api/v2/alerts`).catch((error) => error) : null,
+    ]);
+    draw(rules.data.groups.flatMap((group) => group.rules), sent);
+  } catch (error) {
+    content.replaceChildren(h("p", { class: "card bad", role: "alert" }, error.message));
+  }
+}, 5);
+
+const ORDER = { firing: 0, pending: 1, inactive: 2 };
+
+function draw(rules, sent) {
+  rules.sort((a, b) => ORDER[a.state] - ORDER[b.state] || a.name.localeCompare(b.name));
+  const open = new Set([...content.querySelectorAll("details[open]")].map((item) => item.dataset.rule));
+  const firing = rules.filter((rule) => rule.state === "firing").length;
+  content.replaceChildren(
+    h("p", { class: "bar" }, h("strong", { class: firing ? "bad" : "good" }, firing ? `${firing} of ${rules.length} rules fire` : `None of ${rules.length} rules fires`)),
+    h("div", { class: "columns" },
+      h("div", { class: "stack" }, rules.map((item) => rule(item, open))),
+      manager(sent)));
+}
+
+function rule(item, open) {
+  const words = { firing: "firing", pending: "pending: it has not lasted long enough yet", inactive: "all is well" };
+  return h("section", { class: "card rule" },
+    h("h2", {}, h("span", { class: `dot ${item.state === "inactive" ? "ok" : item.state}` }), item.name, " ",
+      item.labels.severity ? h("span", { class: "tag" }, item.labels.severity) : null),
+    h("p", { class: "small" }, words[item.state] || item.state, item.health === "err" ? h("span", { class: "bad" }, ` · ${item.lastError}`) : null),
+    item.alerts.map((alert) => h("div", { class: "small" },
+      h("p", {}, h("strong", {}, alert.annotations.summary || item.name), " ", h("span", { class: "dim" }, `since ${ago(Date.parse(alert.activeAt) / 1000, now() / 1000)}`)),
+      alert.annotations.description ? h("p", {}, alert.annotations.description) : null,
+      alert.annotations.runbook ? h("p", {}, h("strong", {}, "What to do: "), alert.annotations.runbook) : null)),
+    h("details", { class: "small", "data-rule": item.name, open: open.has(item.name) }, h("summary", {}, "The rule"),
+      h("pre", { class: "scroll", tabindex: "0" }, item.query, item.duration ? `\nfor ${item.duration} s` : "")));
+}
+
+function manager(sent) {
+  const box = h("section", { class: "card" }, h("h2", {}, "Notifications"));
+  if (sent === null) box.append(h("p", { class: "small dim" }, "Alertmanager is not part of this sandbox."));
+  else if (sent instanceof Error) box.append(h("p", { class: "small bad" }, sent.message));
+  else if (!sent.length) box.append(h("p", { class: "small dim" }, "Alertmanager holds no alert."));
+  else {
+    box.append(h("ul", { class: "plain small" }, sent.map((alert) =>
+      h("li", {}, h("strong", {}, alert.labels.alertname || ""), ` → ${alert.receivers.map((receiver) => receiver.name).join(", ")} `,
+        h("span", { class: "dim" }, alert.status.state === "active" ? "" : `(${alert.status.state}) `, ago(Date.parse(alert.startsAt) / 1000, now() / 1000))))));
+  }
+  return box;
+}

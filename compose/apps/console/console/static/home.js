@@ -1,0 +1,104 @@
+// Every service as it is now.
+
+import { ask, clockDiffers, h, href, notice, now, reachable, repeat } from "./base.js";
+import { ago, format } from "./format.js";
+
+const content = document.getElementById("content");
+const loggedIn = document.body.dataset.loggedIn === "yes";
+const WORDS = { ready: "ready", waiting: "waiting", stopped: "stopped", unknown: "not asked yet" };
+let shown = "";
+
+repeat(async () => {
+  let data;
+  try {
+    data = await ask("/api/services");
+  } catch (error) {
+    shown = "";
+    content.replaceChildren(h("p", { class: "card bad", role: "alert" }, error.message));
+    return;
+  }
+  const state = JSON.stringify({ ...data, looked: Math.floor(now() / 15000) });
+  if (state === shown || holdsFocus()) return;
+  shown = state;
+  draw(data);
+}, 3);
+
+/** What somebody is about to press must not be replaced under the finger. */
+function holdsFocus() {
+  return content.contains(document.activeElement) && document.activeElement !== content;
+}
+
+function draw(data) {
+  const ready = data.services.filter((service) => service.state === "ready").length;
+  const used = data.services.reduce((sum, service) => sum + (service.memory || 0), 0);
+  const limit = data.services.reduce((sum, service) => sum + service.memory_limit, 0);
+  content.replaceChildren(
+    h("p", { class: "bar" },
+      h("strong", { class: ready === data.services.length ? "good" : "" }, `${ready} of ${data.services.length} services are ready`),
+      h("span", { class: "dim" }, `memory: ${format(used, "bytes")} known to be used, ${format(limit, "bytes")} at most`),
+      clockDiffers() ? h("span", { class: "note" }, "The sandbox's clock and this browser's differ") : null),
+    h("div", { class: "columns" },
+      h("ul", { class: "cards", "aria-label": "Services" }, data.services.map(service)),
+      h("div", { class: "stack" }, next(data.services), changes(data.changes))),
+  );
+}
+
+function service(item) {
+  const label = item.state === "waiting" ? `waiting for ${item.waiting}` : WORDS[item.state];
+  return h("li", { class: "card", "data-service": item.name },
+    h("h2", {}, item.title, " ", h("span", { class: "tag" }, item.group)),
+    h("p", { class: "small" }, h("span", { class: `dot ${item.state}` }), h("strong", {}, label),
+      item.state === "stopped" && item.waiting ? `: ${item.waiting}` : "",
+      item.replicas > 1 ? ` · ${item.replicas} replicas` : ""),
+    h("p", { class: "small dim" }, item.summary),
+    h("dl", { class: "facts" },
+      item.endpoints.flatMap((endpoint) => [
+        h("dt", {}, endpoint.name),
+        h("dd", {}, address(endpoint), " ", endpoint.user ? login(item.name, endpoint) : null),
+      ]),
+      h("dt", {}, "memory"),
+      h("dd", {}, item.memory ? `${format(item.memory, "bytes")} of ${format(item.memory_limit, "bytes")}` : `at most ${format(item.memory_limit, "bytes")}`),
+      h("dt", {}, "image"),
+      h("dd", {}, item.image, item.version ? ` · version ${item.version}` : "")));
+}
+
+function address(endpoint) {
+  if (!endpoint.url) return "inside the sandbox only";
+  const url = reachable(endpoint.url);
+  return h("a", { href: href(url) }, url.replace(/^http:\/\//, ""));
+}
+
+function login(service, endpoint) {
+  const name = `Copy the password of ${endpoint.user} for ${service}`;
+  if (!loggedIn) return h("a", { class: "small", href: "/login?to=%2F" }, "sign in to copy the login");
+  return h("button", { class: "small", type: "button", "aria-label": name, onclick: async (event) => {
+    event.currentTarget.blur();
+    try {
+      const known = await ask(`/api/logins/${service}/${endpoint.name}`);
+      await navigator.clipboard.writeText(known.password);
+      notice(`The password of ${known.user} for ${service} is in the clipboard`);
+    } catch (error) {
+      notice(error.status === 401 ? "Sign in first" : `The browser did not copy: ${error.message}`);
+    }
+  } }, `${endpoint.user} · copy password`);
+}
+
+function next(services) {
+  const advice = services.filter((item) => item.advice);
+  if (!advice.length) return null;
+  return h("section", { class: "card" }, h("h2", {}, "Try next"),
+    h("ul", { class: "plain" }, advice.map((item) => h("li", {}, code(item.advice)))));
+}
+
+/** Text with `code` in backquotes. */
+function code(text) {
+  return text.split("`").map((part, index) => (index % 2 ? h("code", {}, part) : part));
+}
+
+function changes(items) {
+  return h("section", { class: "card" }, h("h2", {}, "Last events"),
+    items.length
+      ? h("ul", { class: "plain small" }, items.slice(0, 12).map((item) =>
+          h("li", {}, h("strong", {}, item.service), ` ${item.text} `, h("span", { class: "dim" }, ago(item.time, now() / 1000)))))
+      : h("p", { class: "dim small" }, "Nothing has changed since the console started."));
+}

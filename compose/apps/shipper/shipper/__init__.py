@@ -1,0 +1,1 @@
+"""shipper: sends the containers' logs to an Elasticsearch API, none lost or doubled."""

@@ -1,0 +1,1 @@
+sandbox restart alertmanager

@@ -1,0 +1,1 @@
+curl -sf -d user_count=10 -d spawn_rate=10 "$TRAFFIC_URL/swarm"

@@ -1,0 +1,5 @@
+sandbox exec storefront python3 -m storefront --clear
+if [ -e "$FOLDER/contributions/rules/lesson.yml" ]; then
+  rm "$FOLDER/contributions/rules/lesson.yml"
+  (cd "$FOLDER" && docker compose kill --signal HUP prometheus)
+fi

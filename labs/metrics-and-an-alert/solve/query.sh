@@ -1,0 +1,1 @@
+echo 'sum(rate(http_requests_total{job="storefront"}[1m]))' >query.promql

@@ -1,0 +1,1 @@
+"""The CI runner: Jenkins' pipelines and remote API, ready in a second."""

@@ -1,0 +1,70 @@
+"""Checks Jenkinsfiles without running them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sandbox.ci.groovy.worker import GroovyWorker, Parsed
+from sandbox.ci.pipeline.declarative import Pipeline, Problem
+from sandbox.ci.pipeline.parser import Parser
+from sandbox.ci.pipeline.tree import Place
+from sandbox.ci.pipeline.validator import validate
+
+UNRESOLVED = re.compile(r"unable to resolve class ([\w.$]+)")
+
+
+def check(worker: GroovyWorker, text: str, name: str = "WorkflowScript") -> tuple[list[Pipeline], list[Problem]]:
+    """The declarative pipelines of a script and everything that is wrong with it; no pipeline for a scripted one.
+
+    Raises WorkerLost.
+    """
+    return understand(worker.parse(text, name), text)
+
+
+def understand(parsed: Parsed, text: str) -> tuple[list[Pipeline], list[Problem]]:
+    """The same, of a script that was parsed already."""
+    syntax = [_problem(error) for error in parsed.errors if not _elsewhere(error["message"], parsed.tree)]
+    parser = Parser(parsed.tree, text)
+    pipelines = parser.parse()
+    rules = [problem for pipeline in pipelines for problem in validate(pipeline)]
+    return pipelines, [*syntax, *parser.problems, *rules]
+
+
+def _problem(error: Mapping[str, Any]) -> Problem:
+    return Problem(Place(max(1, error["line"]), max(1, error["column"])), error["message"].strip())
+
+
+def _elsewhere(message: str, tree: Mapping[str, Any]) -> bool:
+    """Whether an error is only about a class that Jenkins, a plugin or a shared library would bring."""
+    found = UNRESOLVED.match(message)
+    if not found or not tree:
+        return False
+    name = found[1]
+    imports: Sequence[str] = tree.get("imports", ())
+    return "." in name or bool(tree.get("libraries")) or any(i.split(".")[-1] == name for i in imports)
+
+
+def as_data(file: str, problems: Sequence[Problem]) -> dict[str, Any]:
+    """One entry of `sandbox ci lint --json`."""
+    errors = [{"line": p.place.line, "column": p.place.column, "message": p.message} for p in problems]
+    return {"file": file, "valid": not errors, "errors": errors}
+
+
+def files(paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """Checks files with one worker. Raises SandboxError without Java or Groovy."""
+    worker = GroovyWorker(heap_mb=512)
+    try:
+        return [_file(worker, path) for path in paths]
+    finally:
+        worker.close()
+
+
+def _file(worker: GroovyWorker, path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_bytes().decode("utf-8", "replace")
+    except OSError as error:
+        return as_data(str(path), [Problem(Place(1, 1), f"cannot be read: {error.strerror}")])
+    return as_data(str(path), check(worker, text)[1])

@@ -1,0 +1,1 @@
+"""The steps: one small function each, registered by `@step`."""

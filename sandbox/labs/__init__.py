@@ -1,0 +1,1 @@
+"""Workshop lessons: read from folders, checked against a running sandbox."""

@@ -1,0 +1,178 @@
+"""Lab: what `sandbox lab` does. Progress and the attendee's files lie in the sandbox's folder, under `labs/`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sandbox import processes
+from sandbox.errors import SandboxError, UsageError, did_you_mean
+from sandbox.labs import checks
+from sandbox.labs.checks import Seen
+from sandbox.labs.lessons import Lesson, Step, script
+from sandbox.model import Event
+from sandbox.sandbox import Sandbox
+
+PROGRESS = "progress.json"
+PAUSE = 1.0
+PATIENCE = 90.0  # seconds that a solution may take to show: alerts and rates look back over a minute
+
+
+@dataclass
+class Progress:
+    """How far somebody is: the lesson, its start in seconds since the epoch, steps done, hints given by step."""
+
+    lesson: str
+    since: float
+    done: list[str] = field(default_factory=list)
+    hints: dict[str, int] = field(default_factory=dict)
+
+
+class Lab:
+    """The lessons, in one sandbox."""
+
+    def __init__(self, sandbox: Sandbox, lessons: Mapping[str, Lesson]) -> None:
+        self.sandbox, self.lessons = sandbox, lessons
+        self.folder = sandbox.workspace.folder / "labs"
+
+    # --- where somebody is ----------------------------------------------------------------------
+
+    def progress(self) -> Progress:
+        """Raises UsageError when no lesson was started."""
+        try:
+            found = Progress(**json.loads((self.folder / PROGRESS).read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            raise UsageError("no lesson is started", "`sandbox lab list`, then `sandbox lab start LESSON`") from None
+        except (OSError, ValueError, TypeError) as error:
+            hint = "`sandbox lab start LESSON` begins again"
+            raise SandboxError(f"{self.folder / PROGRESS} cannot be read: {error}", hint) from error
+        if found.lesson not in self.lessons:
+            raise UsageError(f"there is no lesson {found.lesson} any more", "`sandbox lab list`")
+        return found
+
+    def current(self) -> tuple[Lesson, Progress, Step | None]:
+        """The lesson, the progress, and the first step that is not done; None at the end."""
+        progress = self.progress()
+        lesson = self.lessons[progress.lesson]
+        return lesson, progress, next((step for step in lesson.steps if step.name not in progress.done), None)
+
+    def work(self, lesson: Lesson) -> Path:
+        """The folder for the attendee's files."""
+        return self.folder / lesson.name
+
+    def _save(self, progress: Progress) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        half = self.folder / f"{PROGRESS}.half"
+        half.write_text(json.dumps(vars(progress), indent=1), encoding="utf-8")
+        half.replace(self.folder / PROGRESS)
+
+    # --- verbs ----------------------------------------------------------------------------------
+
+    def start(self, name: str) -> Lesson:
+        """Puts the sandbox into a lesson's first state. Raises if a service it needs does not run."""
+        if name not in self.lessons:
+            raise UsageError(f"there is no lesson {name}{did_you_mean(name, self.lessons)}", "`sandbox lab list`")
+        lesson = self.lessons[name]
+        running = {state.service for state in self.sandbox.engine.containers(self.sandbox.project)}
+        if missing := [service for service in lesson.needs if service not in running]:
+            raise SandboxError(f"{name} needs {', '.join(missing)}", "`sandbox up --profile lite`")
+        self.clean(lesson)
+        self.work(lesson).mkdir(parents=True, exist_ok=True)
+        self._run(lesson, "setup.sh")
+        self._save(Progress(name, time.time()))
+        return lesson
+
+    def reset(self) -> Lesson:
+        """The current lesson from its beginning: progress and files are gone."""
+        return self.start(self.progress().lesson)
+
+    def clean(self, lesson: Lesson) -> None:
+        """Takes back what a lesson did to the sandbox."""
+        if self.folder.is_dir():
+            (self.folder / PROGRESS).unlink(missing_ok=True)
+        self._run(lesson, "clean.sh")
+        shutil.rmtree(self.work(lesson), ignore_errors=True)
+
+    def check(self, name: str = "", patience: float = 0.0) -> tuple[Step, list[Seen]]:
+        """A step's checks (the current one, unless named), asked again for up to `patience` seconds."""
+        lesson, progress, step = self.current()
+        if name:
+            step = lesson.step(name)
+        if step is None:
+            raise UsageError(f"{lesson.name} is finished", "`sandbox lab reset` begins it again")
+        deadline = time.monotonic() + patience
+        while True:
+            seen = checks.ask(step, self.sandbox, self.work(lesson), progress.since)
+            passed = all(item.passed for item in seen)
+            if passed or time.monotonic() >= deadline:
+                break
+            time.sleep(PAUSE)
+        if passed and step.name not in progress.done:
+            progress.done.append(step.name)
+            self._save(progress)
+        return step, seen
+
+    def hint(self) -> tuple[str, int]:
+        """The next hint for the current step, and how many are left; the last one is repeated."""
+        lesson, progress, step = self.current()
+        if step is None or not step.hints:
+            raise UsageError(f"{lesson.name} has no hint here", "`sandbox lab solve` shows how it is done")
+        given = min(progress.hints.get(step.name, 0), len(step.hints) - 1)
+        progress.hints[step.name] = given + 1
+        self._save(progress)
+        return step.hints[given], len(step.hints) - given - 1
+
+    def solution(self, name: str = "") -> tuple[Step, str]:
+        """A step and the script that solves it."""
+        lesson, _, step = self.current()
+        step = lesson.step(name) if name else step
+        if step is None:
+            raise UsageError(f"{lesson.name} is finished", "`sandbox lab reset` begins it again")
+        return step, script(lesson.folder / "solve" / f"{step.name}.sh")
+
+    def solve(self, name: str = "") -> tuple[Step, list[Seen]]:
+        """Runs a step's solution, and waits until its checks agree."""
+        step, _ = self.solution(name)
+        self._run(self.lessons[self.progress().lesson], f"solve/{step.name}.sh")
+        return self.check(step.name, PATIENCE)
+
+    def goto(self, name: str) -> Step:
+        """Step `name` with all earlier ones solved; their checks are not waited for."""
+        lesson = self.lessons[self.progress().lesson]
+        target = lesson.step(name)
+        self.start(lesson.name)
+        progress = self.progress()
+        for step in lesson.steps[: lesson.steps.index(target)]:
+            self.sandbox.say(Event("notice", text=f"solving {step.name}"))
+            self._run(lesson, f"solve/{step.name}.sh")
+            progress.done.append(step.name)
+            self._save(progress)
+        return target
+
+    def _run(self, lesson: Lesson, name: str) -> None:
+        path = lesson.folder / name
+        if not path.is_file():
+            return
+        if not processes.have("sh"):
+            raise SandboxError("lessons need `sh`", "on Windows, work inside WSL")
+        folder = self.sandbox.workspace.folder
+        environment = {
+            **self.sandbox.environment(),
+            "SANDBOX_PROJECT": self.sandbox.project,
+            "SANDBOX_HOME": str(folder.parent),
+            "FOLDER": str(folder),
+        }
+        work = self.work(lesson)
+        preamble = f'set -eu\nsandbox() {{ {shlex.quote(sys.executable)} -m sandbox "$@"; }}\ncd "$WORK"\n'
+        with tempfile.TemporaryDirectory() as place:
+            whole = Path(place) / path.name
+            whole.write_text(preamble + script(path), encoding="utf-8", newline="\n")
+            environment["WORK"] = str(work) if work.is_dir() else place
+            processes.run(["sh", str(whole)], f"{lesson.name}/{name}", env=environment)

@@ -1,0 +1,7 @@
+def call(String name) {
+    echo "hello ${name}"
+}
+
+def helper() {
+    'nested call'
+}

@@ -1,0 +1,54 @@
+"""`sandbox ci lint` and `sandbox ci run` as a user calls them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from sandbox.cli import root
+
+GOOD = "pipeline { agent any\n stages { stage('a') { steps { sh 'echo to stdout' } } } }"
+BAD = "pipeline { agent any }"
+
+
+def test_lint_of_several_files(tmp_path: Path) -> None:
+    (tmp_path / "good").write_text(GOOD)
+    (tmp_path / "bad").write_text(BAD)
+    (tmp_path / "scripted").write_text("node { sh 'x' }")
+    (tmp_path / "broken").write_text("node {")
+    names = [str(tmp_path / name) for name in ("good", "bad", "scripted", "broken", "missing")]
+    result = CliRunner().invoke(root, ["ci", "lint", "--json", *names])
+    answers = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert [a["file"] for a in answers] == names
+    assert [a["valid"] for a in answers] == [True, False, True, False, False]
+    assert answers[1]["errors"] == [{"line": 1, "column": 1, "message": 'Missing required section "stages"'}]
+    assert answers[3]["errors"][0]["line"] == 1
+    assert CliRunner().invoke(root, ["ci", "lint", names[0], names[2]]).exit_code == 0
+    assert (
+        f'{names[1]}:1:1: Missing required section "stages"' in CliRunner().invoke(root, ["ci", "lint", *names]).stdout
+    )
+
+
+def test_run_prints_the_log_and_one_object(tmp_path: Path) -> None:
+    (tmp_path / "Jenkinsfile").write_text(GOOD)
+    result = CliRunner().invoke(root, ["ci", "run", str(tmp_path / "Jenkinsfile"), "--json"])
+    log, _, last = result.stdout.rstrip("\n").rpartition("\n")
+    answer = json.loads(last)
+    assert result.exit_code == 0
+    assert log.endswith("Finished: SUCCESS")
+    assert answer["result"] == "SUCCESS"
+    assert "\nto stdout\n" in answer["log"]
+    assert [(s["name"], s["status"]) for s in answer["stages"]] == [("a", "SUCCESS")]
+    assert answer["duration"] > 0
+
+
+def test_run_in_a_workspace_with_parameters(tmp_path: Path) -> None:
+    (tmp_path / "Jenkinsfile").write_text("node { sh 'echo $NAME > made' }\nerror 'enough'")
+    command = ["ci", "run", str(tmp_path / "Jenkinsfile"), "-p", "NAME=value", "--workspace", str(tmp_path / "ws")]
+    result = CliRunner().invoke(root, command)
+    assert result.exit_code == 1
+    assert result.stdout.endswith("ERROR: enough\nFinished: FAILURE\n")
+    assert (tmp_path / "ws" / "made").read_text() == "value\n"

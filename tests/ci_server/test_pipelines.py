@@ -1,0 +1,85 @@
+"""The server with the real pipeline engine, which needs Java and Groovy."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from sandbox.ci.groovy import java
+from tests.ci_server.conftest import Running, until
+
+pytestmark = pytest.mark.skipif(not java.is_there(), reason="Java or Groovy 2.4 is not installed")
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    cache = os.environ.get("SANDBOX_CI_CACHE") or str(tmp_path_factory.mktemp("cache"))
+    running = Running(tmp_path_factory.mktemp("ci") / "home", program="sandbox.ci.server", SANDBOX_CI_CACHE=cache)
+    yield running
+    assert running.stop() == 0
+
+
+def worker(server: Running) -> int:
+    """The process id of its Java."""
+    found = subprocess.run(
+        ["pgrep", "-P", str(server.process.pid), "java"], capture_output=True, text=True, timeout=20, check=True
+    )
+    return int(found.stdout.split()[0])
+
+
+def test_a_declarative_pipeline(real: Running) -> None:
+    real.create(
+        "declarative",
+        """pipeline { agent any
+            parameters { string(name: 'WHO', defaultValue: 'world') }
+            stages {
+                stage('Greet') { steps { sh 'echo hello $WHO from $JOB_NAME $BUILD_NUMBER' } }
+                stage('Both') { parallel { stage('left') { steps { echo 'l' } }
+                    stage('right') { steps { echo 'r' } } } } }
+            post { always { echo 'the end' } } }""",
+    )
+    assert real.build("declarative")["result"] == "SUCCESS"
+    assert "hello world from declarative 1" in real.console("declarative")
+    real.build("declarative", WHO="Jenkins")
+    assert "hello Jenkins from declarative 2" in real.console("declarative")
+    stages = real.get("job/declarative/2/wfapi/describe").json()["stages"]
+    assert {"Greet", "Both", "left", "right"} <= {stage["name"] for stage in stages}
+    node = next(stage for stage in stages if stage["name"] == "Greet")
+    text = real.get(f"job/declarative/2/execution/node/{node['id']}/wfapi/log").json()["text"]
+    assert "hello Jenkins" in text
+    assert "the end" not in text
+
+
+def test_validation_by_the_api(real: Running) -> None:
+    answer = real.post("pipeline-model-converter/validate", data={"jenkinsfile": "pipeline { agent any }"})
+    assert 'Missing required section "stages"' in answer.text
+    good = "pipeline { agent any\n stages { stage('a') { steps { echo 'x' } } } }"
+    answer = real.post("pipeline-model-converter/validate", data={"jenkinsfile": good})
+    assert answer.text == "Jenkinsfile successfully validated.\n"
+
+
+def test_a_build_builds_another_and_one_is_stopped(real: Running) -> None:
+    real.create("child", "node { sh 'echo child works' }")
+    real.create("parent", "def b = build 'child'\necho \"child said ${b.result}\"")
+    assert real.build("parent")["result"] == "SUCCESS"
+    assert "child said SUCCESS" in real.console("parent")
+    real.create("endless", "node { sh 'echo begun; sleep 100' }")
+    queued = real.submit("endless")
+    until(lambda: "begun" in real.console("endless"))
+    real.post("job/endless/1/stop")
+    assert real.finished(queued)["result"] == "ABORTED"
+
+
+def test_the_groovy_worker_is_killed_in_the_middle(real: Running) -> None:
+    real.create("loses", "node { sh 'echo begun'; sleep 100 }")
+    queued = real.submit("loses")
+    until(lambda: "begun" in real.console("loses"))
+    os.kill(worker(real), signal.SIGKILL)
+    assert real.finished(queued)["result"] == "ABORTED"
+    assert "the Groovy worker was killed" in real.console("loses")
+    real.create("after", "echo 'works again'")
+    assert real.build("after")["result"] == "SUCCESS"

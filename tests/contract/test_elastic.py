@@ -1,0 +1,103 @@
+"""The Elastic stack's files, as far as they can be checked without it: grammar, references, sizes, one shape."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from logstash_pipeline_parser import Pipeline
+
+from sandbox import catalogue, variables
+from sandbox.resources import compose_folder, configs_folder
+
+STACK = ("elasticsearch", "kibana", "logstash", "filebeat")
+CATALOGUE = catalogue.read(compose_folder(), configs_folder())
+PIPELINES = sorted(configs_folder().glob("*/logstash/*.conf")) + sorted(
+    (configs_folder() / "logstash").glob("pipeline/*")
+)
+LINES: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "lines.yml").read_text())
+OBJECTS = [json.loads(line) for line in (configs_folder() / "kibana" / "objects.ndjson").read_text().splitlines()]
+SHIPPER = compose_folder() / "apps" / "shipper"
+
+
+@pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.name)
+def test_pipeline_can_be_parsed(path: Path) -> None:
+    sections = Pipeline(path.read_text()).parse()
+    assert {section[0] for section in sections} <= {"input", "filter", "output"}
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: str(line["name"]))
+def test_shipper_makes_the_document_that_is_specified(line: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(SHIPPER))
+    from shipper.docker import Container, Line
+    from shipper.documents import document
+
+    container = Container("c" * 64, "demo-1", "demo:1", "demo", "demo", True)
+    found = document(Line(container, "2026-11-24T10:00:00Z", line["line"]), "demo")[2]
+    assert {name: found.get(name) for name in line["has"]} == line["has"]
+
+
+def test_both_stores_shape_logs_alike() -> None:
+    light = json.loads((compose_folder() / "apps/logstore/logstore/templates/logs.json").read_text())
+    full = json.loads((configs_folder() / "elasticsearch" / "index-template.json").read_text())
+    assert full["template"] == light["template"]
+    assert "data_stream" in full
+
+
+def test_one_version_and_less_than_three_gigabytes() -> None:
+    containers = [container for name in STACK for container in CATALOGUE.services[name].containers]
+    images = {variables.expand(c.image, {}) for c in containers if "docker.elastic.co" in c.image}
+    assert {image.rpartition(":")[2] for image in images} == {"9.5.6"}
+    assert sum(variables.size(variables.expand(container.memory, {})) for container in containers) < 3 * 1024**3
+
+
+def test_kibanas_objects_refer_to_one_another() -> None:
+    there = {(entry["type"], entry["id"]) for entry in OBJECTS}
+    assert len(there) == len(OBJECTS)
+    for entry in OBJECTS:
+        names = {reference["name"] for reference in entry["references"]}
+        assert all((reference["type"], reference["id"]) in there for reference in entry["references"]), entry["id"]
+        panels = json.loads(entry["attributes"].get("panelsJSON", "[]"))
+        assert names >= {panel["panelRefName"] for panel in panels}
+        source = json.loads(entry["attributes"].get("kibanaSavedObjectMeta", {}).get("searchSourceJSON", "{}"))
+        assert source.get("indexRefName", "") in ("", *names)
+
+
+def test_searches_show_fields_that_exist() -> None:
+    template = json.loads((configs_folder() / "elasticsearch" / "index-template.json").read_text())
+
+    def paths(properties: dict[str, Any], prefix: str = "") -> set[str]:
+        found: set[str] = set()
+        for name, spec in properties.items():
+            found |= paths(spec["properties"], f"{prefix}{name}.") if "properties" in spec else {prefix + name}
+        return found
+
+    known = paths(template["template"]["mappings"]["properties"])
+    for entry in OBJECTS:
+        assert set(entry["attributes"].get("columns", ())) <= known, entry["id"]
+
+
+@pytest.mark.parametrize(
+    "path", sorted(configs_folder().glob("*/*.sh")), ids=lambda path: f"{path.parent.name}/{path.name}"
+)
+def test_script_can_be_parsed(path: Path) -> None:
+    assert subprocess.run(["bash", "-n", str(path)], check=False).returncode == 0
+
+
+def test_bodies_of_the_set_up_are_json_and_all_are_used() -> None:
+    folder = configs_folder() / "elasticsearch"
+    script = (folder / "setup.sh").read_text()
+    for path in folder.glob("*.json"):
+        assert isinstance(json.loads(path.read_text()), dict)
+        assert f"$here/{path.name}" in script
+
+
+def test_verify_elk_explains_itself() -> None:
+    program = Path(__file__).parents[1] / "verify_elk.py"
+    done = subprocess.run([sys.executable, str(program), "--help"], capture_output=True, text=True, check=True)
+    assert "--elasticsearch" in done.stdout
