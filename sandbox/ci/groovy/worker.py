@@ -76,6 +76,10 @@ class Opaque:
     type: str
 
 
+class Array(list[Any]):
+    """A list that Groovy gets as an array, for scripts that ask for its `length`."""
+
+
 @dataclass(frozen=True)
 class Described:
     """A symbol with arguments, such as `string(credentialsId: 'x')`."""
@@ -421,7 +425,8 @@ def encode(value: Any) -> Any:
         encoded = {str(key): encode(item) for key, item in value.items()}
         return {"$map": encoded} if any(key.startswith("$") for key in encoded) else encoded
     if isinstance(value, list | tuple | set | frozenset):
-        return [encode(item) for item in value]
+        items = [encode(item) for item in value]
+        return {"$array": items} if isinstance(value, Array) else items
     if value is None or isinstance(value, str | bool | int | float):
         return value
     return str(value)

@@ -104,7 +104,8 @@ class Line:
             env["STAGE_NAME"] = scope.stage
         env |= self.run.variables
         env |= scope.env
-        return env
+        # An empty value takes a variable away, as Jenkins' EnvVars do.
+        return {name: value for name, value in env.items() if value or name not in scope.env}
 
     def variable(self, name: str) -> str | None:
         """One environment variable as the pipeline sees it."""

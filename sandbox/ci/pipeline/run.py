@@ -184,9 +184,6 @@ class Run:
                 return objects.set(line, args[0], args[1], args[2])
             case "$call":
                 return objects.call(line, args[0], args[1], args[2])
-            case "$print":
-                self.log.write(args[0].encode(errors="replace"), line.scope.timestamps)
-                return None
             case "$pipeline":
                 return self._pipeline(line, args[0], args[1], args[2])
         raise Failure(f"unknown question {name}", "java.lang.IllegalStateException")
@@ -306,8 +303,13 @@ class Run:
 
     def parameters(self) -> dict[str, Any]:
         """The build's parameters: given, else what the pipeline declares as default."""
-        defaults = {p.name: default_of(p) for p in self.declared.parameters}
-        return {**defaults, **dict(self.place.parameters)}
+        given = dict(self.place.parameters)
+        for parameter in self.declared.parameters:
+            if parameter.name not in given:
+                given[parameter.name] = default_of(parameter)
+            elif parameter.kind == "booleanParam":
+                given[parameter.name] = objects.text(given[parameter.name]).lower() == "true"
+        return given
 
     def declare(self, **changes: Any) -> None:
         """The pipeline said something about its job."""
@@ -402,13 +404,16 @@ def _converted(step: RegisteredStep, given: Mapping[str, Any], line: Line) -> di
     if step.loose:
         arguments["more"] = more
     elif more:
-        line.log(f"WARNING: Unknown parameter(s) found for class type '{_step_class(step.name)}': {','.join(more)}")
+        line.log(f"WARNING: Unknown parameter(s) found for class type '{_step_class(step.name)}': {','.join(sorted(more))}")
     for parameter in step.signature.required:
-        if parameter.name not in arguments:
+        if parameter.name in arguments:
+            continue
+        if not parameter.nullable:
             raise Failure(
                 f'Missing required parameter: "{parameter.name}" of step {step.name}',
                 "java.lang.IllegalArgumentException",
             )
+        arguments[parameter.name] = None
     return arguments
 
 
