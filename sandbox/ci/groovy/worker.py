@@ -275,6 +275,7 @@ class Strand:
         self._pending: Failure | None = None
         self._depth = 0
         self.wake = threading.Event()
+        self.interpolated = False
         self.on_interrupt: Callable[[], None] | None = None
 
     def script(self, text: str, name: str = "WorkflowScript") -> Any:
@@ -378,6 +379,7 @@ class Strand:
                 raise _failure(message["failed"])
             try:
                 self.check()
+                self.interpolated = bool(message.get("interpolated"))
                 answer: dict[str, Any] = {
                     "op": "value",
                     "value": encode(self._serve(message["step"], decode(message["args"]))),

@@ -206,6 +206,8 @@ class Run:
     def _step(self, line: Line, step: RegisteredStep, args: list[Any]) -> Any:
         if not step.quiet:
             line.log(f"[Pipeline] {step.name}")
+        if line.strand.interpolated and line.scope.secrets:
+            _warn_of_secrets(line, step.name, args)
         arguments, closure = bind(step, args, line)
         is_block = step.signature.takes_body
         own = is_block or step.loose
@@ -404,7 +406,8 @@ def _converted(step: RegisteredStep, given: Mapping[str, Any], line: Line) -> di
     if step.loose:
         arguments["more"] = more
     elif more:
-        line.log(f"WARNING: Unknown parameter(s) found for class type '{_step_class(step.name)}': {','.join(sorted(more))}")
+        unknown = ",".join(sorted(more))
+        line.log(f"WARNING: Unknown parameter(s) found for class type '{_step_class(step.name)}': {unknown}")
     for parameter in step.signature.required:
         if parameter.name in arguments:
             continue
@@ -415,6 +418,27 @@ def _converted(step: RegisteredStep, given: Mapping[str, Any], line: Line) -> di
             )
         arguments[parameter.name] = None
     return arguments
+
+
+def _warn_of_secrets(line: Line, step: str, args: Any) -> None:
+    """Says, in Jenkins' words, which secrets are in texts that Groovy put together: others may see those."""
+    known = line.environment()
+    given = "\n".join(_texts(args))
+    leaked = [name for name in dict.fromkeys(line.scope.secrets) if known.get(name) and known[name] in given]
+    if leaked:
+        line.log(f'Warning: A secret was passed to "{step}" using Groovy String interpolation, which is insecure.')
+        line.log(f"\t\t Affected argument(s) used the following variable(s): [{', '.join(leaked)}]")
+        line.log("\t\t See https://jenkins.io/redirect/groovy-string-interpolation for details.")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Described):
+        yield from _texts(value.arguments)
+    elif isinstance(value, Mapping | list):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(item)
 
 
 def _java(value: Any) -> str:

@@ -48,11 +48,11 @@ def archiveArtifacts(
 
 def _archived(line: Line, paths: Iterable[str]) -> int:
     """Keeps files with the build; how many."""
-    count = 0
-    for count, path in enumerate(paths, 1):
+    kept = list(paths)
+    for path in kept:
         copy(line.folder / path, line.run.place.folder / "artifacts" / path)
         line.run.place.artifact(path)
-    return count
+    return len(kept)
 
 
 @step()

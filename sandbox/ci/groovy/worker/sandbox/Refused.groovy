@@ -26,15 +26,23 @@ class RestrictedSystem {
 
     static long nanoTime() { System.nanoTime() }
 
+    /** Groovy gives every class this method, so that the one below is not asked. */
+    static Map getProperties() { throw Refused.method(System, 'getProperties', [] as Object[]) }
+
     static Object $static_methodMissing(String name, Object arguments) {
         throw Refused.method(System, name, arguments as Object[])
     }
 
+    /** Groovy asks for a property before it calls a method of that name: only what System has is refused. */
     static Object $static_propertyMissing(String name) {
         if (System.fields.any { it.name == name }) {
             throw new RejectedAccessException("Scripts not permitted to use staticField java.lang.System $name")
         }
-        throw Refused.method(System, MetaProperty.getGetterName(name, Object), [] as Object[])
+        String getter = MetaProperty.getGetterName(name, Object)
+        if (System.methods.any { it.name == getter && it.parameterCount == 0 }) {
+            throw Refused.method(System, getter, [] as Object[])
+        }
+        throw new MissingPropertyException(name, System)
     }
 }
 
