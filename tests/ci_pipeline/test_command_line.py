@@ -52,3 +52,12 @@ def test_run_in_a_workspace_with_parameters(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert result.stdout.endswith("ERROR: enough\nFinished: FAILURE\n")
     assert (tmp_path / "ws" / "made").read_text() == "value\n"
+
+
+def test_a_boolean_parameter_is_a_boolean(tmp_path: Path) -> None:
+    (tmp_path / "Jenkinsfile").write_text(
+        "pipeline { agent none\n parameters { booleanParam(name: 'FLAG', defaultValue: true) }\n"
+        " stages { stage('a') { steps { echo \"${params.FLAG ? 'yes' : 'no'} ${env.FLAG}\" } } } }"
+    )
+    result = CliRunner().invoke(root, ["ci", "run", str(tmp_path / "Jenkinsfile"), "-p", "FLAG=false"])
+    assert "\nno false\n" in result.stdout

@@ -76,6 +76,10 @@ class Opaque:
     type: str
 
 
+class Array(list[Any]):
+    """A list that Groovy gets as an array, for scripts that ask for its `length`."""
+
+
 @dataclass(frozen=True)
 class Described:
     """A symbol with arguments, such as `string(credentialsId: 'x')`."""
@@ -275,6 +279,7 @@ class Strand:
         self._pending: Failure | None = None
         self._depth = 0
         self.wake = threading.Event()
+        self.interpolated = False
         self.on_interrupt: Callable[[], None] | None = None
 
     def script(self, text: str, name: str = "WorkflowScript") -> Any:
@@ -378,6 +383,7 @@ class Strand:
                 raise _failure(message["failed"])
             try:
                 self.check()
+                self.interpolated = bool(message.get("interpolated"))
                 answer: dict[str, Any] = {
                     "op": "value",
                     "value": encode(self._serve(message["step"], decode(message["args"]))),
@@ -425,7 +431,8 @@ def encode(value: Any) -> Any:
         encoded = {str(key): encode(item) for key, item in value.items()}
         return {"$map": encoded} if any(key.startswith("$") for key in encoded) else encoded
     if isinstance(value, list | tuple | set | frozenset):
-        return [encode(item) for item in value]
+        items = [encode(item) for item in value]
+        return {"$array": items} if isinstance(value, Array) else items
     if value is None or isinstance(value, str | bool | int | float):
         return value
     return str(value)

@@ -237,12 +237,24 @@ class Interpreter:
         nest(0)
 
     def tools(self, line: Line, tools: Tools | None, body: Callable[[], Any]) -> None:
-        """Tools are expected on the agent's PATH; they are named in the log."""
-        for _, name, value in tools.tools if tools else ():
-            version = text(self.value(line, value))
-            line.log("[Pipeline] tool")
-            line.log(f"{name} {version}: what the agent has on its PATH is used")
-        body()
+        """Tools are expected on the agent's PATH; they are named in the log. Without an agent there are none."""
+        if tools is None or line.scope.workspace is None:
+            body()
+            return
+
+        def install() -> None:
+            for _, name, value in tools.tools:
+                version = text(self.value(line, value))
+                line.log("[Pipeline] tool")
+                line.log(f"{name} {version}: what the agent has on its PATH is used")
+                line.log("[Pipeline] envVarsForTool")
+
+        if line.scope.stage:
+            install()
+        else:
+            self.in_stage(line, "Declarative: Tool Install", install)
+        with self._env_block(line, {}):
+            body()
 
     def in_stage(self, line: Line, name: str, body: Callable[[], Any]) -> Any:
         line.log("[Pipeline] stage")

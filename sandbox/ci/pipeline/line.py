@@ -28,7 +28,8 @@ REFERENCE = re.compile(r"\$(?:([A-Za-z0-9_]+)|\{([A-Za-z0-9_.]+)\}|(\$))")
 class Scope:
     """What the blocks around a step say.
 
-    `lazy` are variables that are evaluated when asked for; `outcome` is what post actions come after.
+    `lazy` are variables that are evaluated when asked for; `outcome` is what post actions come after; `secrets` are
+    the variables that hold one.
     """
 
     env: Mapping[str, str] = field(default_factory=dict)
@@ -44,6 +45,7 @@ class Scope:
     timestamps: bool = False
     container: str = ""
     outcome: Result | None = None
+    secrets: Sequence[str] = ()
 
 
 class Line:
@@ -104,7 +106,8 @@ class Line:
             env["STAGE_NAME"] = scope.stage
         env |= self.run.variables
         env |= scope.env
-        return env
+        # An empty value takes a variable away, as Jenkins' EnvVars do.
+        return {name: value for name, value in env.items() if value or name not in scope.env}
 
     def variable(self, name: str) -> str | None:
         """One environment variable as the pipeline sees it."""

@@ -184,9 +184,6 @@ class Run:
                 return objects.set(line, args[0], args[1], args[2])
             case "$call":
                 return objects.call(line, args[0], args[1], args[2])
-            case "$print":
-                self.log.write(args[0].encode(errors="replace"), line.scope.timestamps)
-                return None
             case "$pipeline":
                 return self._pipeline(line, args[0], args[1], args[2])
         raise Failure(f"unknown question {name}", "java.lang.IllegalStateException")
@@ -209,6 +206,8 @@ class Run:
     def _step(self, line: Line, step: RegisteredStep, args: list[Any]) -> Any:
         if not step.quiet:
             line.log(f"[Pipeline] {step.name}")
+        if line.strand.interpolated and line.scope.secrets:
+            _warn_of_secrets(line, step.name, args)
         arguments, closure = bind(step, args, line)
         is_block = step.signature.takes_body
         own = is_block or step.loose
@@ -306,8 +305,13 @@ class Run:
 
     def parameters(self) -> dict[str, Any]:
         """The build's parameters: given, else what the pipeline declares as default."""
-        defaults = {p.name: default_of(p) for p in self.declared.parameters}
-        return {**defaults, **dict(self.place.parameters)}
+        given = dict(self.place.parameters)
+        for parameter in self.declared.parameters:
+            if parameter.name not in given:
+                given[parameter.name] = default_of(parameter)
+            elif parameter.kind == "booleanParam":
+                given[parameter.name] = objects.text(given[parameter.name]).lower() == "true"
+        return given
 
     def declare(self, **changes: Any) -> None:
         """The pipeline said something about its job."""
@@ -402,14 +406,39 @@ def _converted(step: RegisteredStep, given: Mapping[str, Any], line: Line) -> di
     if step.loose:
         arguments["more"] = more
     elif more:
-        line.log(f"WARNING: Unknown parameter(s) found for class type '{_step_class(step.name)}': {','.join(more)}")
+        unknown = ",".join(sorted(more))
+        line.log(f"WARNING: Unknown parameter(s) found for class type '{_step_class(step.name)}': {unknown}")
     for parameter in step.signature.required:
-        if parameter.name not in arguments:
+        if parameter.name in arguments:
+            continue
+        if not parameter.nullable:
             raise Failure(
                 f'Missing required parameter: "{parameter.name}" of step {step.name}',
                 "java.lang.IllegalArgumentException",
             )
+        arguments[parameter.name] = None
     return arguments
+
+
+def _warn_of_secrets(line: Line, step: str, args: Any) -> None:
+    """Says, in Jenkins' words, which secrets are in texts that Groovy put together: others may see those."""
+    known = line.environment()
+    given = "\n".join(_texts(args))
+    leaked = [name for name in dict.fromkeys(line.scope.secrets) if known.get(name) and known[name] in given]
+    if leaked:
+        line.log(f'Warning: A secret was passed to "{step}" using Groovy String interpolation, which is insecure.')
+        line.log(f"\t\t Affected argument(s) used the following variable(s): [{', '.join(leaked)}]")
+        line.log("\t\t See https://jenkins.io/redirect/groovy-string-interpolation for details.")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Described):
+        yield from _texts(value.arguments)
+    elif isinstance(value, Mapping | list):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(item)
 
 
 def _java(value: Any) -> str:

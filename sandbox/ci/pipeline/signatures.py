@@ -26,11 +26,14 @@ ENUMS = {
 
 @dataclass(frozen=True)
 class Parameter:
-    """`type` as Java prints a class: "int", "class java.lang.String"."""
+    """`type` as Java prints a class: "int", "class java.lang.String". A `nullable` one may be missing all the same:
+    the validator asks for it, the step runs without.
+    """
 
     name: str
     type: str = ANY
     required: bool = False
+    nullable: bool = False
 
 
 @dataclass(frozen=True)

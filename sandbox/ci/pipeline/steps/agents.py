@@ -59,9 +59,10 @@ def _workspace(line: Line, base: Path) -> Iterator[Path]:
 
 
 @step()
-def ws(line: Line, dir: str, body: Body) -> Any:
-    """Runs the block in a workspace of another name."""
-    base = Path(dir) if Path(dir).is_absolute() else line.run.place.workspaces / dir
+def ws(line: Line, dir: str | None, body: Body) -> Any:
+    """Runs the block in a workspace of another name, or in another one of this job."""
+    name = dir or line.run.place.job.rsplit("/", 1)[-1]
+    base = Path(name) if Path(name).is_absolute() else line.run.place.workspaces / name
     with _workspace(line, base) as workspace:
         line.log(f"Running in {workspace}")
         with line.within(workspace=workspace, folder=workspace):

@@ -40,7 +40,7 @@ def withCredentials(line: Line, bindings: Any, body: Body) -> Any:
             symbol, arguments = _binding(binding)
             bound.bind(symbol, arguments)
         bound.told()
-        with line.with_env(bound.variables):
+        with bound.known():
             return body()
 
 
@@ -68,7 +68,7 @@ def environment(line: Line, bindings: Sequence[tuple[str, str]]) -> Iterator[Non
             for name, id in bindings:
                 bound.bind_by_kind(name, id)
             bound.told()
-            with line.with_env(bound.variables), braces(line):
+            with bound.known(), braces(line):
                 yield
     finally:
         line.log("[Pipeline] // withCredentials")
@@ -95,6 +95,13 @@ class _Bound:
     def told(self) -> None:
         names = " or ".join(f"${name}" for name in self._shown)
         self.line.log(f"Masking supported pattern matches of {names}")
+
+    @contextlib.contextmanager
+    def known(self) -> Iterator[None]:
+        """While the variables are there."""
+        line = self.line
+        with line.with_env(self.variables), line.within(secrets=(*line.scope.secrets, *self._shown)):
+            yield
 
     def bind(self, symbol: str, arguments: Mapping[str, Any]) -> None:
         kind, title = KINDS[symbol]

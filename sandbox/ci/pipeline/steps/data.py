@@ -18,10 +18,15 @@ from sandbox.ci.pipeline.steps.registry import step
 ARGUMENTS = "java.lang.IllegalArgumentException"
 
 
+def _some(line: Line, step: str, file: str | None, text: str | None) -> None:
+    if not file and not text:
+        raise Failure(f"At least one of file or text needs to be provided to {step}.", ARGUMENTS)
+
+
 def _source(line: Line, step: str, file: str | None, text: str | None) -> str:
-    if bool(file) == (text is not None and text != ""):
-        needed = "At least one of file or text" if not file else "At most one of file or text"
-        raise Failure(f"{needed} needs to be provided to {step}.", ARGUMENTS)
+    _some(line, step, file, text)
+    if file and text:
+        raise Failure(f"At most one of file or text must be provided to {step}.", ARGUMENTS)
     return content(line, file).decode("utf-8", "replace") if file else str(text)
 
 
@@ -70,8 +75,9 @@ def readYaml(
     codePointLimit: int = 0,
     maxAliasesForCollections: int = 0,
 ) -> Any:
-    """YAML from a file or a text; a list if there are several documents."""
-    source = _source(line, "readYaml", file, text)
+    """YAML from a file or a text, or from both as one; a list if there are several documents."""
+    _some(line, "readYaml", file, text)
+    source = "\n".join([*([content(line, file).decode("utf-8", "replace")] if file else []), text or ""])
     try:
         documents = yamlfile.documents(source)
     except ValueError as error:
@@ -90,6 +96,8 @@ def writeYaml(
     returnText: bool = False,
 ) -> str | None:
     """Writes maps and lists as YAML, to a file or into a text."""
+    if data is None and datas is None:
+        raise Failure("data or datas parameter must be provided to writeYaml", ARGUMENTS)
     if file and not overwrite and line.path(file).exists():
         raise Failure(f"{file} already exist in {line.folder}.", "java.nio.file.FileAlreadyExistsException")
     documents = datas if datas is not None else [data]
@@ -107,6 +115,7 @@ def readProperties(
     charset: str | None = None,
 ) -> dict[str, str]:
     """Java properties from a file, a text or both, over defaults."""
+    _some(line, "readProperties", file, text)
     found = {key: shown(value) for key, value in (defaults or {}).items()}
     if file:
         if line.path(file).exists():
@@ -115,10 +124,17 @@ def readProperties(
             raise Failure(f"{line.path(file)} does not exist.")
     if text:
         found |= properties_of(text)
-    if interpolate:
-        for _ in range(5):
-            found = {key: expand(value, found) for key, value in found.items()}
-    return found
+    return _interpolated(found) if interpolate else found
+
+
+def _interpolated(found: Mapping[str, str]) -> dict[str, str]:
+    """Values with the properties they name put in; all as they were if some name each other in a circle."""
+    values = dict(found)
+    for _ in found:
+        before, values = values, {key: expand(value, found) for key, value in values.items()}
+        if values == before:
+            return values
+    return dict(found)
 
 
 def properties_of(source: str) -> dict[str, str]:

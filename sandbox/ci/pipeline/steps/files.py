@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from sandbox.ci.groovy.worker import Failure, Remote
+from sandbox.ci.groovy.worker import Array, Failure, Remote
 from sandbox.ci.pipeline import patterns
 from sandbox.ci.pipeline.line import Body, Line
 from sandbox.ci.pipeline.objects import record, text
@@ -67,11 +67,11 @@ def touch(line: Line, file: str, timestamp: int | None = None) -> Any:
 
 
 @step(first="glob")
-def findFiles(line: Line, glob: str | None = None, excludes: str = "") -> list[Remote]:
+def findFiles(line: Line, glob: str | None = None, excludes: str = "") -> Array:
     """Files that a pattern matches, as objects with name, path, directory, length and lastModified."""
     if glob:
-        return [_file(line, path) for path in patterns.files(line.folder, glob, excludes or "")]
-    return [_file(line, entry.name) for entry in sorted(line.folder.iterdir())]
+        return Array(_file(line, path) for path in patterns.files(line.folder, glob, excludes or ""))
+    return Array(_file(line, entry.name) for entry in sorted(line.folder.iterdir()))
 
 
 def _file(line: Line, path: str) -> Remote:
@@ -79,7 +79,7 @@ def _file(line: Line, path: str) -> Remote:
     status = at.stat()
     fields = {
         "name": at.name,
-        "path": path,
+        "path": f"{path}/" if at.is_dir() else path,
         "directory": at.is_dir(),
         "length": status.st_size,
         "lastModified": int(status.st_mtime * 1000),

@@ -208,8 +208,10 @@ def catchError(
 
 
 @step()
-def warnError(line: Line, message: str, body: Body, catchInterruptions: bool = True) -> None:
+def warnError(line: Line, message: str | None, body: Body, catchInterruptions: bool = True) -> None:
     """Goes on after a failure of the block, which makes build and stage unstable."""
+    if not message:
+        raise Failure("A non-empty message is required", "java.lang.IllegalArgumentException")
     _caught(line, body, message, "UNSTABLE", "UNSTABLE", catchInterruptions)
 
 

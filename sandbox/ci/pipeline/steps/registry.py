@@ -66,7 +66,8 @@ def step(
 def _parameter(parameter: inspect.Parameter) -> signatures.Parameter:
     annotation = str(parameter.annotation)
     type = UNIT if parameter.name == "unit" else signatures.TYPES.get(_JAVA.get(annotation, "any"), signatures.ANY)
-    return signatures.Parameter(parameter.name.rstrip("_"), type, parameter.default is inspect.Parameter.empty)
+    required = parameter.default is inspect.Parameter.empty
+    return signatures.Parameter(parameter.name.rstrip("_"), type, required, nullable=annotation.endswith("| None"))
 
 
 def steps() -> dict[str, RegisteredStep]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -40,17 +41,40 @@ def archiveArtifacts(
             raise Failure(problem)
         line.log(problem)
         return
-    for path in chosen:
-        copy(line.folder / path, line.run.place.folder / "artifacts" / path)
-        line.run.place.artifact(path)
+    _archived(line, chosen)
     if fingerprint:
         line.log("Recording fingerprints")
 
 
+def _archived(line: Line, paths: Iterable[str]) -> int:
+    """Keeps files with the build; how many."""
+    kept = list(paths)
+    for path in kept:
+        copy(line.folder / path, line.run.place.folder / "artifacts" / path)
+        line.run.place.artifact(path)
+    return len(kept)
+
+
 @step()
 def archive(line: Line, includes: str, excludes: str = "") -> None:
-    """The older name of archiveArtifacts."""
-    archiveArtifacts(line, includes, excludes=excludes)
+    """The older archiveArtifacts, which is content with nothing."""
+    line.log("The archive step is deprecated, please use archiveArtifacts instead.")
+    if not _archived(line, patterns.files(line.folder, includes, excludes or "")):
+        without = f', excluding "{excludes}"' if excludes else ""
+        line.log(f'No files found to archive for pattern "{includes}"{without}; continuing.')
+
+
+@step(first="mapping")
+def unarchive(line: Line, mapping: Any = None) -> None:
+    """Brings artifacts of this build back into the workspace: `mapping: ['folder/': '.', 'a.txt': 'b.txt']`."""
+    archived = line.run.place.folder / "artifacts"
+    for wanted, target in (mapping or {}).items():
+        folder = line.path(text(target))
+        if (archived / wanted).is_file():
+            copy(archived / wanted, folder)
+            continue
+        for path in patterns.files(archived, wanted):
+            copy(archived / path, folder / path)
 
 
 @step()

@@ -15,6 +15,8 @@ import org.jenkinsci.plugins.workflow.steps.FlowInterruptedException
 import java.lang.reflect.InvocationTargetException
 import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.atomic.AtomicLong
+import java.util.regex.Matcher
+import java.util.regex.Pattern
 
 /** A running build: its own classes, its threads, and the objects Python holds by number. */
 @CompileStatic
@@ -43,6 +45,7 @@ class Build {
         ImportCustomizer imports = new ImportCustomizer()
         imports.addStarImports('hudson.model', 'jenkins.model', NonCPS.package.name)
         imports.addImports(Library.name)
+        Refused.REPLACED.each { alias, type -> imports.addImport(alias, type.name) }
         configuration.addCompilationCustomizers(imports, new Rewriting())
         configuration
     }
@@ -71,7 +74,8 @@ class Build {
         List arguments = (List) decode(message.args ?: [])
         if (target instanceof Closure) {
             Closure closure = (Closure) target
-            return arguments && closure.maximumNumberOfParameters == 0 ? closure.call() : closure.call(arguments as Object[])
+            Object[] given = arguments.toArray()
+            return given.length == 0 || closure.maximumNumberOfParameters == 0 ? closure.call() : closure.call(given)
         }
         InvokerHelper.invokeMethod(target, 'call', arguments as Object[])
     }
@@ -224,6 +228,9 @@ class Build {
         if (map.containsKey('$result')) {
             return Result.fromString((String) map['$result'])
         }
+        if (map.containsKey('$array')) {
+            return ((List) decode(map['$array'])).toArray()
+        }
         if (map.containsKey('$map')) {
             map = (Map) map['$map']
         }
@@ -278,11 +285,19 @@ class Build {
         StringWriter text = new StringWriter()
         List<StackTraceElement> shown = (error.stackTrace as List<StackTraceElement>).findAll { !hidden(it.className) }
         text << error.toString() << '\n'
-        shown.take(40).each { text << '\tat ' << it.toString() << '\n' }
+        shown.take(40).each { text << '\tat ' << place(it) << '\n' }
         if (error.cause != null && !error.cause.is(error)) {
             text << 'Caused by: ' << trace(error.cause)
         }
         text.toString()
+    }
+
+    private static final Pattern CLOSURE = Pattern.compile('(\\w+)[$]_(\\w+?)_closure\\d+.*')
+
+    /** A closure is where it was written, not a class of its own: that is how Jenkins tells it. */
+    private static String place(StackTraceElement frame) {
+        Matcher closure = CLOSURE.matcher(frame.className)
+        closure.matches() ? "${closure.group(1)}.${closure.group(2)}(${frame.fileName}:${frame.lineNumber})" : frame.toString()
     }
 
     private static boolean hidden(String name) {

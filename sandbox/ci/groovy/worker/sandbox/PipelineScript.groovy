@@ -64,10 +64,10 @@ abstract class PipelineScript extends Script {
     void println() { println('') }
 
     @Override
-    void println(Object text) { Strand.current().ask('$print', [String.valueOf(text) + '\n']) }
+    void println(Object text) { Strand.current().ask('echo', [String.valueOf(text)]) }
 
     @Override
-    void print(Object text) { Strand.current().ask('$print', [String.valueOf(text)]) }
+    void print(Object text) { println(text) }
 
     @Override
     void printf(String format, Object value) { print(String.format(format, value)) }

@@ -15,7 +15,7 @@ import org.codehaus.groovy.control.customizers.CompilationCustomizer
  * - Loops, methods and closures begin with a check, so that a build can be stopped wherever it is.
  * - `pipeline { ... }` becomes `pipeline(name, [...])`: its expressions and step blocks as closures, each under
  *   "line:column" of the source, for Python to call when it is their turn.
- * - `sleep`, which Groovy gives to every object, becomes the step. `System.exit` is refused.
+ * - `sleep`, which Groovy gives to every object, becomes the step. `Runtime.getRuntime().exit` is refused.
  */
 @CompileStatic
 class Rewriting extends CompilationCustomizer {
@@ -54,7 +54,7 @@ class Rewriting extends CompilationCustomizer {
 @CompileStatic
 class Checks extends CodeVisitorSupport {
     private static final Set<String> EXITS = ['exit', 'halt'] as Set
-    private static final Set<String> EXITING = ['System', 'java.lang.System', 'Runtime.getRuntime()', 'Runtime.runtime', 'java.lang.Runtime.getRuntime()'] as Set
+    private static final Set<String> EXITING = ['java.lang.System', 'Runtime.getRuntime()', 'Runtime.runtime', 'java.lang.Runtime.getRuntime()'] as Set
 
     private final SourceUnit source
     private final boolean script

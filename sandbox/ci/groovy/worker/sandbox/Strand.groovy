@@ -74,12 +74,24 @@ class Strand extends Thread {
         check()
         List<Long> kept = []
         Map message = [build: build.id, strand: id, step: name, args: build.encode(arguments, kept)] as Map
+        if (interpolated(arguments)) {
+            message.interpolated = true
+        }
         try {
             send(message)
             return await()
         } finally {
             build.forget(kept)
         }
+    }
+
+    /** Whether a value has a text in it that Groovy put together, as "$this". */
+    private static boolean interpolated(Object value) {
+        if (value instanceof Described) {
+            return interpolated(((Described) value).arguments)
+        }
+        Collection items = value instanceof Map ? ((Map) value).values() : value instanceof Collection ? (Collection) value : []
+        value instanceof GString || items.any { interpolated(it) }
     }
 
     private Object await() {
