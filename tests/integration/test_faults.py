@@ -216,9 +216,8 @@ def test_engine_killed_in_the_middle_is_told_and_up_goes_on(engine: PrivateEngin
 
 
 def test_full_disk_is_told_before_and_during(
-    tmp_path_factory: pytest.TempPathFactory, folder: Path, mount: Callable[[str], Path]
+    tmp_path_factory: pytest.TempPathFactory, folder: Path, mount: Callable[[str], Path], base_image: str
 ) -> None:
-    base = docker("images", "--format", "{{.Repository}}:{{.Tag}}", "sandbox/base").splitlines()[0]
     recipe = folder / "images" / "web"
     recipe.mkdir(parents=True)
     (recipe / "Dockerfile").write_text(
@@ -227,7 +226,7 @@ def test_full_disk_is_told_before_and_during(
     fragment = f"services:\n  web:\n    image: ${{WEB_IMAGE:-sandbox/web:local}}\n    {RUNNING}\n"
     engine = PrivateEngine(tmp_path_factory.mktemp("engine"), data_root=mount("size=700m"))
     try:
-        engine.copy_image(base)
+        engine.copy_image(base_image)
         write(folder, f"x-sandbox: {{disk: 900m}}\n{fragment}")
         small = engine.sandbox("--project", PROJECT, "up", home=folder / "home", cwd=folder)
         _, said = small.communicate(timeout=60)
