@@ -36,7 +36,7 @@ verify-grafana: .venv/test-ok ## Check a Grafana 12 that runs: make verify-grafa
 	.venv/bin/python -m tests.verify_grafana $(or $(URL),http://localhost:3000)
 
 lint: .venv/test-ok ## Check style and types
-	.venv/bin/ruff check sandbox tests
+	.venv/bin/ruff check .
 	.venv/bin/mypy
 
 verify-elk: .venv/test-ok ## Try the whole Elastic stack, where its images can be pulled (ARGS='--elasticsearch URL …': one that runs)

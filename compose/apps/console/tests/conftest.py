@@ -9,10 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from console.app import create_app
 from flask import Flask
 from flask.testing import FlaskClient
-
-from console.app import create_app
 
 PASSWORD = "s3cret"
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from flask.testing import FlaskClient
-
 from console.app import create_app
+from flask.testing import FlaskClient
 
 LOGIN = "/api/logins/localhost/http"
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from console.watch import Watch
 from flask import Flask
 from flask.testing import FlaskClient
-
-from console.watch import Watch
 
 from .conftest import Upstream
 
