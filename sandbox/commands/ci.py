@@ -108,7 +108,7 @@ def run(
         if as_json:
             kept.extend(data)
 
-    text = file.read_bytes().decode("utf-8", "replace")
+    text = file.read_bytes().decode("utf-8-sig", "replace")
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="sandbox-ci-", ignore_cleanup_errors=True) as temporary:
         place = LocalPlace(
