@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox.testing import RunningSandbox
-from sandbox.testing.services import Alerts, Gateway, Prometheus, wait
+from sandbox.testing.services import Alerts, Gateway, Logstore, Prometheus, wait
 
 pytestmark = pytest.mark.sandbox("storefront")
 
@@ -25,6 +25,13 @@ def test_visit_is_logged(gateway: Gateway, sandbox: RunningSandbox) -> None:
     name = uuid.uuid4().hex
     gateway.get(f"/api/products/{name}")
     assert '"http.response.status_code": 404' in sandbox.wait_for_log("storefront", name)
+
+
+def test_line_is_found_in_the_log_store(gateway: Gateway, logstore: Logstore) -> None:
+    name = uuid.uuid4().hex
+    gateway.get(f"/api/products/{name}")
+    line = logstore.wait_for(f"service.name:storefront AND {name}")
+    assert line["http.response.status_code"] == 404
 
 
 @pytest.fixture
