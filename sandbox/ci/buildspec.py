@@ -21,12 +21,17 @@ REPORT = {"files", "file-format", "base-directory", "discard-paths"}
 
 @dataclass(frozen=True)
 class Phase:
-    """One of PHASES. `goes_on`: a failure of it does not keep the next phase from running."""
+    """One of PHASES. `on_failure` is ABORT or CONTINUE; without it, only build goes on, to post_build."""
 
     name: str
     commands: tuple[str, ...] = ()
     last: tuple[str, ...] = ()
-    goes_on: bool = False
+    on_failure: str = ""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the next phase runs after this one has failed."""
+        return self.on_failure == "CONTINUE" or (self.name == "build" and not self.on_failure)
 
 
 @dataclass(frozen=True)
@@ -125,7 +130,8 @@ class _Reader:
             self.wrong(f"{shell} is none of sh, bash", "env", "shell")
         if "phases" not in top:
             self.wrong("phases is missing")
-        exported = self.words(env["exported-variables"], "env", "exported-variables") if "exported-variables" in env else ()
+        names = env.get("exported-variables")
+        exported = self.words(names, "env", "exported-variables") if names is not None else ()
         return Buildspec(
             shell,
             self.texts(env.get("variables"), "env", "variables"),
@@ -146,14 +152,14 @@ class _Reader:
                 self.wrong("is not supported here: builds run as the service's own user", "phases", name, "run-as")
             if "commands" not in phase and "runtime-versions" not in phase:
                 self.wrong("commands is missing", "phases", name)
-            how = str(phase.get("on-failure", "ABORT"))
-            if how not in ("ABORT", "CONTINUE"):
+            how = str(phase.get("on-failure", ""))
+            if "on-failure" in phase and how not in ("ABORT", "CONTINUE"):
                 self.wrong(f"{how} is none of ABORT, CONTINUE", "phases", name, "on-failure")
             lists = {
                 key: self.words(phase[key], "phases", name, key) if key in phase else ()
                 for key in ("commands", "finally")
             }
-            found.append(Phase(name, lists["commands"], lists["finally"], how == "CONTINUE"))
+            found.append(Phase(name, lists["commands"], lists["finally"], how))
         return tuple(found)
 
     def reports(self, data: Any) -> tuple[Files, ...]:
