@@ -34,8 +34,10 @@ eval {quoted} || exit
 
 
 @step()
-def codeBuild(line: Line, buildspec: str = "buildspec.yml", bucket: str = "") -> None:
-    """Runs a buildspec in the current folder; artifacts are kept with the build, and in an S3 bucket if one is named."""
+def codeBuild(line: Line, buildspec: str = "buildspec.yml", bucket: str = "", output: str = "") -> None:
+    """Runs a buildspec in the current folder. Its artifacts are kept with the build, in an S3 bucket if one is named,
+    and in the folder `output` if given.
+    """
     path = line.path(buildspec)
     if not path.is_file():
         raise Failure(f"YAML_FILE_ERROR: {buildspec} is not in {line.folder}")
@@ -46,7 +48,7 @@ def codeBuild(line: Line, buildspec: str = "buildspec.yml", bucket: str = "") ->
     control = Path(f"{line.workspace}@tmp") / f"codebuild-{uuid.uuid4().hex[:8]}"
     control.mkdir(parents=True, mode=0o700)
     try:
-        _Build(line, spec, control, bucket).run()
+        _Build(line, spec, control, bucket, line.path(output) if output else None).run()
     finally:
         for file in control.iterdir():
             file.unlink()
@@ -74,8 +76,8 @@ def _upload(line: Line, bucket: str, key: str, file: Path) -> None:
 class _Build:
     """One run of a buildspec. All phases share variables and current folder, as in one shell."""
 
-    def __init__(self, line: Line, spec: Buildspec, control: Path, bucket: str) -> None:
-        self.line, self.spec, self.bucket = line, spec, bucket
+    def __init__(self, line: Line, spec: Buildspec, control: Path, bucket: str, output: Path | None) -> None:
+        self.line, self.spec, self.bucket, self.output = line, spec, bucket, output
         self.source = line.folder
         self.state, self.folder, self.last = control / "state", control / "folder", control / "last"
         self.script = control / "phase"
@@ -196,6 +198,8 @@ class _Build:
             kept = str(Path(below) / (Path(path).name if artifact.flat else path))
             copy(base / path, place.folder / "artifacts" / kept)
             place.artifact(kept)
+            if self.output:
+                copy(base / path, self.output / kept)
             if self.bucket:
                 _upload(self.line, self.bucket, f"{place.job}/{place.number}/{kept}", base / path)
 
