@@ -93,8 +93,8 @@ class _Reader:
         if not isinstance(data, dict):
             self.wrong("must hold names and values", *keys)
             return {}
-        for name in data if known is not None else ():
-            if name not in known:
+        for name in data:
+            if known is not None and name not in known:
                 self.wrong(f"unknown key; known are {', '.join(sorted(known))}", *keys, str(name))
         return {str(name): value for name, value in data.items()}
 

@@ -78,7 +78,9 @@ def _pipeline(text: str, path: str) -> tuple[list[Mapping[str, Any]], list[tuple
             problem("a stage has a name and actions", *place)
             continue
         for index, action in enumerate(stage["actions"]):
-            _check_action(action, number, made, lambda message, at=(*place, "actions", str(index)): problem(message, *at))
+            _check_action(
+                action, number, made, lambda message, at=(*place, "actions", str(index)): problem(message, *at)
+            )
     return stages, wrong
 
 
