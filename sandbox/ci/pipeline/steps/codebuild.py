@@ -88,7 +88,7 @@ class _Build:
         self._phase("DOWNLOAD_SOURCE", self._prepare)
         reached = not self.failed
         for phase in self.spec.phases if reached else ():
-            failed = self._phase(phase.name.upper(), lambda phase=phase: self._commands(phase))  # type: ignore[misc]
+            failed = self._phase(phase.name.upper(), lambda phase=phase: self._commands(phase))
             if failed and not phase.goes_on:
                 reached = False
                 break
