@@ -128,7 +128,8 @@ class Told(FakeEngine):
     ],
 )
 def test_findings(known: Catalogue, tmp_path: Path, said: dict[str, object], name: str, status: str) -> None:
-    findings = {f.name: f for f in diagnosis.examine(known, Told(**{k: time.time() if v is None else v for k, v in said.items()}), tmp_path)}
+    now = {key: time.time() if value is None else value for key, value in said.items()}
+    findings = {f.name: f for f in diagnosis.examine(known, Told(**now), tmp_path)}
     assert findings[name].status == status
     assert bool(findings[name].fix) == (status != "ok")
 
