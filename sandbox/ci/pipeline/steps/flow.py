@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sandbox.ci.groovy.worker import Closure, Failure, WorkerLost
+from sandbox.ci.groovy.worker import Closure, Described, Failure, WorkerLost
 from sandbox.ci.model import Result
 from sandbox.ci.pipeline.line import Body, Line, braces, interruption, result_of
 from sandbox.ci.pipeline.objects import duration, text
@@ -22,6 +22,7 @@ UNITS = {
     "HOURS": 3600,
     "DAYS": 86400,
 }
+RETRY_CONDITIONS = ("agent", "kubernetesAgent", "nonresumable")
 
 
 @step()
@@ -158,12 +159,21 @@ def timeout(line: Line, time: int, body: Body, unit: str = "MINUTES", activity: 
 
 @step()
 def retry(line: Line, count: int, body: Body, conditions: Any = None) -> Any:
-    """Runs the block again when it fails, up to `count` times in all."""
+    """Runs the block again when it fails, up to `count` times in all.
+
+    `conditions` mean an agent that went away, or a step that a restart ended: other failures are not tried again.
+    """
+    for condition in conditions or ():
+        if not isinstance(condition, Described) or condition.symbol not in RETRY_CONDITIONS:
+            raise Failure(
+                f"retry conditions are {', '.join(RETRY_CONDITIONS)}, not {text(condition)}",
+                "java.lang.IllegalArgumentException",
+            )
     for attempt in range(1, max(1, count) + 1):
         try:
             return body()
         except Failure as failure:
-            if failure.interrupted or attempt >= count:
+            if failure.interrupted or attempt >= count or conditions:
                 raise
             line.run.tell(failure, line.log)
             line.log("Retrying")
