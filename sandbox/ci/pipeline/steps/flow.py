@@ -9,6 +9,7 @@ from typing import Any
 
 from sandbox.ci.groovy.worker import Closure, Described, Failure, WorkerLost
 from sandbox.ci.model import Result
+from sandbox.ci.pipeline import words
 from sandbox.ci.pipeline.line import Body, Line, braces, interruption, result_of
 from sandbox.ci.pipeline.objects import duration, text
 from sandbox.ci.pipeline.steps.registry import step
@@ -228,12 +229,9 @@ def warnError(line: Line, message: str | None, body: Body, catchInterruptions: b
 def _caught(
     line: Line, body: Body, message: str | None, build_result: str, stage_result: str, interruptions: bool
 ) -> None:
-    for name in (build_result, stage_result):
+    for key, name in (("buildResult", build_result), ("stageResult", stage_result)):
         if name is not None and name.upper() not in Result.__members__:
-            raise Failure(
-                f"buildResult is invalid: {name}. Valid options are SUCCESS, UNSTABLE, FAILURE, NOT_BUILT and ABORTED.",
-                "java.lang.IllegalArgumentException",
-            )
+            raise Failure(words.INVALID_RESULT.format(key, name), "java.lang.IllegalArgumentException")
     try:
         body()
     except Failure as failure:
