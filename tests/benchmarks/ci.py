@@ -23,10 +23,8 @@ from sandbox.images import built_name
 NAME = "sandbox-bench-ci"
 AUTH = ("admin", "benchmark")
 RUNS = 5
-MEGABYTE = 1024**2
-THREE_STAGES = "pipeline { agent any\nstages {\n%s} }" % "".join(
-    f"stage('{name}') {{ steps {{ sh 'true' }} }}\n" for name in "abc"
-)
+STAGES = "".join(f"stage('{name}') {{ steps {{ sh 'true' }} }}\n" for name in "abc")
+THREE_STAGES = f"pipeline {{ agent any\nstages {{\n{STAGES}}} }}"
 TRIVIAL = "node { echo 'x' }"
 LOUD = "node { sh 'head -c 15000000 /dev/zero | tr \"\\\\0\" x | fold -w 99' }"
 
