@@ -31,6 +31,7 @@ test-app-%: .venv/apps/%/ok
 bench: .venv/test-ok ## Print how fast it is, beside plain Docker Compose (not part of the tests)
 	$(SANDBOX) doctor --fix
 	.venv/bin/python -m tests.benchmarks
+	.venv/bin/python -m tests.benchmarks.ci
 
 verify-grafana: .venv/test-ok ## Check a Grafana 12 that runs: make verify-grafana URL=http://localhost:3000
 	.venv/bin/python -m tests.verify_grafana $(or $(URL),http://localhost:3000)
