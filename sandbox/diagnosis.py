@@ -16,7 +16,7 @@ from sandbox.catalogue import Catalogue
 from sandbox.engine import Engine
 from sandbox.errors import SandboxError
 from sandbox.model import EngineInfo
-from sandbox.sandbox import DISK_RESERVE
+from sandbox.planning import DISK_RESERVE
 
 SEVERITY = {"ok": 0, "warn": 0, "fail": 1, "ask": 2}
 PATIENCE = 15.0  # seconds, so that `preflight` ends within 20

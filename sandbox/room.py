@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sandbox import catalogue as catalogues
-from sandbox import images, wheels
+from sandbox import images, planning, wheels
 from sandbox.bundle import Bundle
 from sandbox.errors import UsageError
 from sandbox.model import Event, Settings, Value
@@ -68,7 +68,7 @@ def serve(
         )
 
     with room.workspace.locked(lambda: None):
-        _write_packages(room.workspace.folder / "packages", room.bundle(settings))
+        _write_packages(room.workspace.folder / "packages", planning.bundle(settings))
     room.up(chosen(LOOPBACK, False), known)
     for number, name in enumerate(served := _names(plans), 1):
         target = f"localhost:{ports[0]}/{name}"

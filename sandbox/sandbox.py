@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import queue
 import secrets
 import threading
@@ -10,21 +9,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sandbox import catalogue as catalogues
-from sandbox import host, images, logsearch, readiness, relay, variables
-from sandbox.catalogue import AUTO, Catalogue
-from sandbox.engine import Engine, EngineEvent, LogLine
-from sandbox.errors import ConfigurationError, EngineError, NotReadyError, SandboxError, UsageError, did_you_mean
+from sandbox import images, logsearch, planning, readiness, relay, variables, waiting
+from sandbox.catalogue import Catalogue
+from sandbox.engine import Engine, LogLine
+from sandbox.errors import ConfigurationError, SandboxError, UsageError, did_you_mean
+from sandbox.faults import FaultSwitches
 from sandbox.logsearch import FoundLine, LogStore
 from sandbox.model import (
     ContainerState,
-    Endpoint,
     Event,
-    Faults,
     FaultState,
     Rendering,
     Report,
@@ -34,36 +30,15 @@ from sandbox.model import (
     Settings,
     Stack,
 )
+from sandbox.observation import login_of, url_of, waiting_for
+from sandbox.planning import Planner
 from sandbox.render import render
 from sandbox.resources import configs_folder
 from sandbox.settings import REPLICAS_SUFFIX
 from sandbox.terraform import Terraform
 from sandbox.workspace import Workspace
 
-if TYPE_CHECKING:
-    from sandbox.bundle import Bundle
-
-PREFERRED = ("full", "lite")
-DISK_RESERVE = 500 * 1024**2
-TIGHT = 0.8  # of Docker's memory: above it there is a warning
-CRASHES = 3
-STEADY = 2.0  # seconds without a fall that stand in for a missing health check
-TICK = 0.25
 SHOWN = 1000  # lines of a search, unless more are asked for
-EVERYWHERE = ("", "127.0.0.1", "0.0.0.0", "::")  # addresses at which localhost reaches a port
-
-
-@dataclass
-class Watched:
-    """What the wait knows of one service: its last word, why it is not ready, how often it died."""
-
-    said: str = ""
-    waiting: str = ""
-    asked: str = ""  # what the content check last waited for
-    ready: bool = False
-    told: bool = False
-    deaths: int = 0
-    since: float = 0.0
 
 
 class Sandbox:
@@ -75,93 +50,19 @@ class Sandbox:
         self.owner = owner
         self.engine = engine
         self.say = say
+        self.planner = Planner(engine, say)
         self.workspace = Workspace(home, project)
 
     # --- choosing and rendering -------------------------------------------------------------
 
     def choose(self, settings: Settings, catalogue: Catalogue) -> tuple[Stack, list[images.ImagePlan]]:
-        """The services to run and where their images come from. `auto` explains its choice."""
-        sizes = self.engine.image_sizes()
-        registries = images.Registries(self.engine, relay.local(settings.registry))
-        bundled = bundle.names if (bundle := self.bundle(settings)) else {}
-        own = {n: str(v.value) for n, v in settings.values.items() if n.endswith("_IMAGE")}
-
-        def plan(stack: Stack) -> list[images.ImagePlan]:
-            return images.plan(stack, sizes, settings.images, registries, own, bundled)
-
-        if settings.services or settings.profile != AUTO:
-            stack = catalogues.choose(catalogue, settings.services, settings.profile, settings.without)
-            return stack, plan(stack)
-        reasons: list[str] = []
-        for profile in PREFERRED:
-            stack = catalogues.choose(catalogue, (), profile, [n for n in settings.without if n in catalogue.services])
-            plans = plan(stack)
-            reason = self._why_not(stack, plans, settings)
-            if not reason:
-                break
-            reasons.append(f"not {profile}: {reason}")
-        else:
-            stack, plans = self._without_impossible(catalogue, settings, stack, plans)
-        why = "; ".join([f"auto chose {stack.profile}", *reasons])
-        return Stack(stack.services, stack.profile, why, stack.left_out), plans
-
-    def _why_not(self, stack: Stack, plans: Sequence[images.ImagePlan], settings: Settings) -> str:
-        if lost := [plan.service for plan in plans if plan.action == "impossible"]:
-            return f"no image can be had for {', '.join(dict.fromkeys(lost))}"
-        try:
-            self.check_room(stack, plans, settings)
-        except SandboxError as error:
-            return error.message.splitlines()[0]
-        return ""
-
-    def _without_impossible(
-        self, catalogue: Catalogue, settings: Settings, stack: Stack, plans: Sequence[images.ImagePlan]
-    ) -> tuple[Stack, list[images.ImagePlan]]:
-        """The last profile, less what cannot be had and what needs it."""
-        lost = {plan.service: plan.reason for plan in plans if plan.action == "impossible"}
-        names = [service.name for service in stack.services]
-        gone = catalogues.dependents(catalogue, names, lost)
-        kept = [name for name in names if name not in gone]
-        smaller = catalogues.choose(catalogue, kept, "", ()) if kept else stack
-        left_out = {name: lost.get(name, f"needs {', '.join(lost)}") for name in sorted(gone)}
-        return Stack(smaller.services, stack.profile, "", left_out), [p for p in plans if p.service not in gone]
-
-    def check_room(self, stack: Stack, plans: Sequence[images.ImagePlan], settings: Settings) -> None:
-        """The plan before the start: memory limits against what Docker has, new images against the disk."""
-        info = self.engine.info()
-        limits = {name: self._limit(stack, name, settings) for name in stack.containers}
-        needed = sum(limits.values())
-        if needed > info.memory:
-            largest = sorted(limits, key=lambda name: -limits[name])[:3]
-            raise SandboxError(
-                f"memory: the services may use {_mega(needed)}, Docker has {_mega(info.memory)}",
-                f"choose a smaller --profile, or leave out: --without {largest[0]} (largest: {', '.join(largest)})",
-            )
-        if needed > TIGHT * info.memory:
-            text = f"memory is tight: the services may use {_mega(needed)} of Docker's {_mega(info.memory)}"
-            self.say(Event("warning", text=text))
-        disk = sum(plan.size for plan in plans if plan.action in ("load", "pull", "build"))
-        free = host.free_disk(info.root)
-        if disk and disk + DISK_RESERVE > free:
-            raise SandboxError(
-                f"disk: the images need {_mega(disk)} and some room to work, {_mega(free)} is free",
-                "`docker system df` shows what Docker holds; `sandbox images prune` removes what we no longer need",
-            )
-
-    def _limit(self, stack: Stack, container: str, settings: Settings) -> int:
-        values = {name: settings.text(variable) for name, variable in stack.variables.items()}
-        return variables.size(variables.expand(stack.containers[container].memory, values))
-
-    def bundle(self, settings: Settings) -> Bundle | None:
-        """The bundle that the settings name."""
-        from sandbox.bundle import Bundle
-
-        return Bundle(Path(settings.bundle)) if settings.bundle else None
+        """The services to run and where their images come from."""
+        return self.planner.choose(settings, catalogue)
 
     def obtain(self, plans: Sequence[images.ImagePlan], settings: Settings) -> list[images.ImagePlan]:
         """Gets every image of a plan; the plans as they came true."""
         registry = relay.local(settings.registry)
-        return images.obtain(plans, self.engine, settings.images, registry, self.say, self.bundle(settings))
+        return images.obtain(plans, self.engine, settings.images, registry, self.say, planning.bundle(settings))
 
     def rendering(self, settings: Settings, stack: Stack, image_of: Mapping[str, str], ports: bool) -> Rendering:
         """The folder's files. With `ports`, taken ports are moved aside."""
@@ -175,38 +76,8 @@ class Sandbox:
                 values[name] = previous.get(name) or values[name]
         values.update(image_of)
         if ports:
-            values.update(self._ports(settings, stack, values, previous))
+            values.update(self.planner.ports(self.project, settings, stack, values, previous))
         return render(self.project, self.workspace.folder, stack, values, self.owner)
-
-    def _ports(
-        self, settings: Settings, stack: Stack, values: Mapping[str, str], previous: Mapping[str, str]
-    ) -> dict[str, str]:
-        """A free port for each published one, the last one used if possible."""
-        mine = {port for state in self.engine.containers(self.project) for _, port in state.ports.values()}
-        taken: set[int] = set()
-        ports: dict[str, str] = {}
-        for container in stack.containers.values():
-            for port in container.ports:
-                asked = int(values.get(port.variable, port.default))
-                before = previous.get(port.variable, "")
-                wanted = int(before) if before.isdecimal() and port.variable not in settings.values else asked
-                chosen = port.variable in settings.values or before
-                if settings.free_ports and port.variable and not chosen:
-                    wanted = host.any_port(taken)
-                free = wanted not in taken and (
-                    wanted in mine or host.port_is_free(wanted, variables.expand(port.address, values))
-                )
-                if not free and (settings.strict_ports or not port.variable):
-                    raise UsageError(
-                        f"port {wanted} of {container.name} is taken", f"--set {port.variable}=… chooses another"
-                    )
-                got = wanted if free else host.free_port(wanted, taken)
-                if not free:
-                    self.say(Event("notice", container.name, text=f"port {wanted} is taken: using {got} instead"))
-                taken.add(got)
-                if port.variable:
-                    ports[port.variable] = str(got)
-        return ports
 
     # --- up -------------------------------------------------------------------------------
 
@@ -223,7 +94,7 @@ class Sandbox:
             if self._stands(settings, stack, plans):
                 self._wait_again([service.name for service in stack.services], settings.timeout, content_tells=True)
                 return self.status(ready=True)
-            self.check_room(stack, plans, settings)
+            self.planner.check_room(stack, plans, settings)
             if work := images.summary(plans):
                 self.say(_notice(work))
             done = self.obtain(plans, settings)
@@ -260,138 +131,8 @@ class Sandbox:
             self.say(_notice(f"no longer part of this sandbox: {', '.join(sorted(gone))} (their data is kept)"))
 
     def _start_and_wait(self, stack: Stack, timeout: int) -> None:
-        """Compose starts the containers on one thread, events arrive on another, this one asks and tells."""
-        happened: queue.Queue[EngineEvent | BaseException | None] = queue.Queue()
-        listening = threading.Event()
-        close: list[Callable[[], None]] = []
-
-        def listen() -> None:
-            try:
-                for event in self.engine.events(self.project, listening.set, close.append):
-                    happened.put(event)
-            except BaseException as error:  # told by the waiting thread
-                happened.put(error)
-            finally:
-                listening.set()
-
-        def start() -> None:
-            try:
-                self.engine.up(self.workspace.folder, stack.variables)
-                happened.put(None)
-            except BaseException as error:  # told by the waiting thread
-                happened.put(error)
-
-        threading.Thread(target=listen, daemon=True).start()
-        listening.wait(10)
-        threading.Thread(target=start, daemon=True).start()
-        try:
-            self._wait(stack, happened, timeout)
-        finally:
-            for end in close:
-                end()
-
-    def _wait(
-        self,
-        stack: Stack,
-        happened: queue.Queue[EngineEvent | BaseException | None],
-        timeout: int,
-        content_tells: bool = False,
-    ) -> None:
-        """Until all is useful. With `content_tells`, right content outweighs a health check still to pass."""
-        began = time.monotonic()
-        watched = {service.name: Watched() for service in stack.services}
-        started = False
-        failure: BaseException | None = None
-        with ThreadPoolExecutor(max_workers=8) as pool:
-            while True:
-                try:
-                    event = happened.get(timeout=TICK)
-                except queue.Empty:
-                    pass
-                else:
-                    if event is None:
-                        started = True
-                        for seen in watched.values():  # Compose may have replaced what we looked at
-                            seen.ready = False
-                    elif isinstance(event, BaseException):
-                        failure = event
-                    else:
-                        self._count(stack, event, watched)
-                states = self._containers_by_service()
-                self._look(stack, states, watched, pool, time.monotonic() - began, content_tells)
-                if started and all(seen.ready for seen in watched.values()):
-                    return
-                crashed = [name for name, seen in watched.items() if seen.deaths >= CRASHES]
-                if failure is not None and not crashed:
-                    crashed = [n for n, seen in watched.items() if seen.said in ("unhealthy", "exited")]
-                    if not crashed or isinstance(failure, EngineError):
-                        raise failure
-                late = time.monotonic() - began > timeout
-                if crashed or late:
-                    raise self._not_ready(crashed or [n for n, s in watched.items() if not s.ready], watched, timeout)
-
-    def _count(self, stack: Stack, event: EngineEvent, watched: Mapping[str, Watched]) -> None:
-        owner = next((s.name for s in stack.services for c in s.containers if c.name == event.container), None)
-        if owner and event.action == "die" and event.exit_code not in (0, 143):
-            watched[owner].deaths += 1
-
-    def _containers_by_service(self) -> dict[str, list[ContainerState]]:
-        found: dict[str, list[ContainerState]] = {}
-        for state in self.engine.containers(self.project):
-            found.setdefault(state.service, []).append(state)
-        return found
-
-    def _look(
-        self,
-        stack: Stack,
-        states: Mapping[str, Sequence[ContainerState]],
-        watched: Mapping[str, Watched],
-        pool: ThreadPoolExecutor,
-        seconds: float,
-        content_tells: bool,
-    ) -> None:
-        """Tells what changed, and asks the healthy services whether their content is right."""
-        healthy = []
-        for service in stack.services:
-            seen, word = watched[service.name], _word(service, states.get(service.name, ()))
-            if seen.ready:
-                continue
-            if content_tells and word in ("starting", "unhealthy") and any(e.ready for e in service.endpoints):
-                word = "healthy"
-            if word != seen.said:
-                seen.said, seen.since = word, seconds
-                self.say(Event("service", service.name, word, seconds=seconds))
-            seen.waiting = {"missing": "its container", "starting": "its health check"}.get(word, word)
-            unchecked = any(not state.health for state in states.get(service.name, ()) if state.state == "running")
-            if word == "healthy" and unchecked and seconds - seen.since < STEADY:
-                seen.waiting = "to see whether it stays up"
-            elif word == "healthy":
-                healthy.append(service)
-        all_states = [state for group in states.values() for state in group]
         values = self.workspace.previous_values()
-        asked = pool.map(lambda service: _missing(service, all_states, values), healthy)
-        for service, waiting in zip(healthy, asked, strict=True):
-            seen = watched[service.name]
-            if waiting and waiting != seen.asked:
-                self.say(Event("service", service.name, "healthy", f"waiting for {waiting}", seconds=seconds))
-            seen.waiting, seen.asked, seen.ready = waiting, waiting, not waiting
-            if seen.ready and not seen.told:
-                seen.told = True
-                self.say(Event("service", service.name, "ready", seconds=seconds))
-
-    def _not_ready(self, names: Sequence[str], watched: Mapping[str, Watched], timeout: int) -> SandboxError:
-        parts = []
-        for name in names:
-            seen = watched[name]
-            crashing = seen.deaths >= CRASHES
-            parts.append(
-                f"{name} keeps crashing" if crashing else f"{name} is not ready after {timeout} s: {seen.waiting}"
-            )
-            lines = [line for s in self._states([name]) for line in self.engine.logs(s.id, False, None, 20)]
-            parts += [f"  {line.container} | {line.text}" for line in lines[-20:]]
-        return NotReadyError(
-            "\n".join(parts), f"the sandbox is left as it is: `sandbox logs {names[0]}`, `sandbox status`, `sandbox up`"
-        )
+        waiting.start_and_wait(stack, self.project, self.workspace.folder, values, self.engine, self.say, timeout)
 
     # --- reading --------------------------------------------------------------------------
 
@@ -415,16 +156,16 @@ class Sandbox:
             own = [state for state in containers if state.service == name]
             service = services.get(name)
             main = next((state for state in own if state.container == name), own[0])
-            waiting = "" if ready else _waiting(service, own, containers, values)
+            waiting = "" if ready else waiting_for(service, own, containers, values)
             first = service.endpoints[0] if service and service.endpoints else None
-            url = _url(first, containers)
+            url = url_of(first, containers)
             return ServiceState(
                 name=name,
                 state=main.state,
                 health=main.health,
                 ready=not waiting,
                 url=url + first.path if first and url else "",
-                login=_login(service, values),
+                login=login_of(service, values),
                 memory=sum(memory.get(state.id, 0) for state in own),
                 waiting=waiting,
             )
@@ -440,7 +181,7 @@ class Sandbox:
         if not wanted:
             names = ", ".join(e.name for e in known.endpoints) or "none"
             raise UsageError(f"{service} has no endpoint {endpoint}".rstrip(), f"its endpoints: {names}")
-        url = _url(wanted[0], self.engine.containers(self.project))
+        url = url_of(wanted[0], self.engine.containers(self.project))
         if not url:
             raise SandboxError(f"{service} is not running", f"`sandbox up {service}`")
         return url + wanted[0].path
@@ -454,14 +195,14 @@ class Sandbox:
 
     def login(self, service: str) -> tuple[str, str] | None:
         """User and password of a service; None where no login is needed."""
-        return _login(self._service(service), self.workspace.previous_values())
+        return login_of(self._service(service), self.workspace.previous_values())
 
     def environment(self) -> dict[str, str]:
         """The variables that programs outside need: AWS_ENDPOINT_URL and the like."""
         containers = self.engine.containers(self.project)
         found = {}
         for service in self.catalogue().services.values():
-            urls = {e.name: _url(e, containers) for e in service.endpoints}
+            urls = {e.name: url_of(e, containers) for e in service.endpoints}
             for name, text in service.env.items():
                 for endpoint, url in urls.items():
                     text = text.replace(f"{{{endpoint}}}", url)
@@ -524,8 +265,8 @@ class Sandbox:
         for service in self.catalogue().services.values():
             if service.provides == "logs":
                 for endpoint in service.endpoints:
-                    if url := _url(endpoint, containers):
-                        return LogStore(url, _login(service, values))
+                    if url := url_of(endpoint, containers):
+                        return LogStore(url, login_of(service, values))
         return None
 
     # --- acting ---------------------------------------------------------------------------
@@ -562,42 +303,19 @@ class Sandbox:
 
     def faults(self) -> list[FaultState]:
         """The faults that this sandbox's services offer, and which are on."""
-        found = []
-        for service in self._breakable():
-            answers = [json.loads(text) for text in self.ask(service.name, [*_faults(service).command, "list"])]
-            for fault in _faults(service).kinds:
-                amount = max(float(answer.get(fault.name, 0)) for answer in answers)
-                found.append(FaultState(service.name, fault, amount))
-        return found
+        return self._switches().states()
 
     def inject(self, name: str, service: str, amount: float | None, container: str = "") -> FaultState:
         """Switches a fault on. Raises UsageError if there is none, or if more than one service knows it."""
-        known = [(s, f) for s in self._breakable() for f in _faults(s).kinds if service in ("", s.name)]
-        able = [(s, f) for s, f in known if f.name == name]
-        if not able:
-            near = did_you_mean(name, [fault.name for _, fault in known])
-            raise UsageError(f"there is no fault {name}{near}", "`sandbox fault list` shows them")
-        if len(able) > 1:
-            names = ", ".join(s.name for s, _ in able)
-            raise UsageError(f"more than one service knows {name}: {names}", f"sandbox fault inject {name} SERVICE")
-        target, fault = able[0]
-        amount = fault.amount if amount is None else amount
-        self.ask(target.name, [*_faults(target).command, "inject", name, f"{amount:g}"], container)
-        return FaultState(target.name, fault, amount)
+        return self._switches().inject(name, service, amount, container)
 
     def clear(self, name: str = "", service: str = "") -> None:
         """Switches faults off: all, or those of this name or service."""
-        for target in self._breakable():
-            knows = name in ("", *(fault.name for fault in _faults(target).kinds))
-            if knows and service in ("", target.name):
-                self.ask(target.name, [*_faults(target).command, "clear", *([name] if name else [])])
+        self._switches().clear(name, service)
 
-    def _breakable(self) -> list[Service]:
+    def _switches(self) -> FaultSwitches:
         here = {state.service for state in self.engine.containers(self.project) if state.state == "running"}
-        services = [s for s in self.catalogue().services.values() if s.faults and s.name in here]
-        if not services:
-            raise SandboxError("no service of this sandbox has faults", "`sandbox up storefront`")
-        return services
+        return FaultSwitches([s for s in self.catalogue().services.values() if s.name in here], self.ask)
 
     def scale(self, service: str, count: int, timeout: int) -> None:
         """Runs a service on this many containers, from now on, and waits until they are useful."""
@@ -691,7 +409,7 @@ class Sandbox:
 
     def _forgets(self, service: Service) -> bool:
         """Whether the service could be told to forget everything, and did."""
-        url = _url(service.endpoints[0] if service.endpoints else None, self.engine.containers(self.project))
+        url = url_of(service.endpoints[0] if service.endpoints else None, self.engine.containers(self.project))
         if not service.reset or not url:
             return False
         if wrong := readiness.ask(service.reset, url, None):
@@ -727,9 +445,8 @@ class Sandbox:
     def _wait_again(self, names: Sequence[str], timeout: int, content_tells: bool = False) -> None:
         known = self.catalogue().services
         stack = Stack(tuple(known[name] for name in names if name in known), "", "")
-        happened: queue.Queue[EngineEvent | BaseException | None] = queue.Queue()
-        happened.put(None)
-        self._wait(stack, happened, timeout, content_tells)
+        values = self.workspace.previous_values()
+        waiting.wait(stack, self.project, values, self.engine, self.say, timeout, content_tells)
 
     def _running_stack(self) -> Stack:
         return Stack(tuple(self.catalogue().services.values()), "", "")
@@ -757,73 +474,5 @@ class Sandbox:
         return [state for state in states if not services or state.service in services]
 
 
-def _faults(service: Service) -> Faults:
-    assert service.faults
-    return service.faults
-
-
 def _notice(text: str) -> Event:
     return Event("notice", text=text)
-
-
-def _mega(size: int) -> str:
-    return f"{size / 1024**2:,.0f} MB"
-
-
-def _word(service: Service, states: Sequence[ContainerState]) -> str:
-    """One word for a service's containers: missing, created, starting, unhealthy, exited, healthy."""
-    one_shots = {container.name for container in service.containers if container.one_shot}
-    lasting = [state for state in states if state.container not in one_shots]
-    failed = [s for s in states if s.state in ("exited", "dead") and (s.exit_code or s.container not in one_shots)]
-    if failed or not lasting:
-        return "exited" if failed else "missing"
-    for state in lasting:
-        if state.state != "running":
-            return state.state
-        if state.health == "unhealthy":
-            return "unhealthy"
-    return "healthy" if all(state.settled for state in lasting) else "starting"
-
-
-def _url(endpoint: Endpoint | None, containers: Sequence[ContainerState]) -> str:
-    """`http://localhost:<port>` of the endpoint, from what the engine publishes now."""
-    for state in containers:
-        if endpoint and state.container == endpoint.service and endpoint.port in state.ports:
-            address, port = state.ports[endpoint.port]
-            return f"http://{'localhost' if address in EVERYWHERE else address}:{port}"
-    return ""
-
-
-def _login(service: Service | None, values: Mapping[str, str]) -> tuple[str, str] | None:
-    for endpoint in service.endpoints if service else ():
-        if endpoint.login and endpoint.login.variable in values:
-            return endpoint.login.user, values[endpoint.login.variable]
-    return None
-
-
-def _missing(
-    service: Service, containers: Sequence[ContainerState], values: Mapping[str, str], read_only: bool = False
-) -> str:
-    """What the service's content checks wait for; empty when all is well."""
-    for endpoint in service.endpoints:
-        if not endpoint.ready:
-            continue
-        url = _url(endpoint, containers)
-        if not url:
-            return f"port {endpoint.port} of {endpoint.service}"
-        login = (endpoint.login.user, values.get(endpoint.login.variable, "")) if endpoint.login else None
-        if reason := readiness.missing(endpoint.ready, url, login, read_only):
-            return reason
-    return ""
-
-
-def _waiting(
-    service: Service | None,
-    own: Sequence[ContainerState],
-    containers: Sequence[ContainerState],
-    values: Mapping[str, str],
-) -> str:
-    if service is None:
-        return "" if all(state.settled for state in own) else own[0].health or own[0].state
-    word = _word(service, own)
-    return _missing(service, containers, values, read_only=True) if word == "healthy" else word

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -67,33 +67,43 @@ class Store:
     def __init__(self, home: Path) -> None:
         self.folder = home / FOLDER
 
-    def list(self) -> list[Snapshot]:
-        """All of them, the oldest first. Those that cannot be read are left out."""
-        found = []
-        for path in self.folder.glob(f"[!.]*/{MANIFEST}"):
+    def list(self) -> tuple[list[Snapshot], dict[str, SandboxError]]:
+        """All of them, the oldest first; and name -> what is wrong for those that cannot be read."""
+        found, wrong = [], {}
+        for name in self._names():
             try:
-                found.append(self.read(path.parent.name))
-            except SandboxError:
-                continue
-        return sorted(found, key=lambda snapshot: snapshot.saved)
+                found.append(self.read(name))
+            except SandboxError as error:
+                wrong[name] = error
+        return sorted(found, key=lambda snapshot: snapshot.saved), wrong
 
     def read(self, name: str) -> Snapshot:
         """One by name. Raises SandboxError if it is not there or not one we can read."""
         try:
             data = json.loads((self._place(name) / MANIFEST).read_text(encoding="utf-8"))
         except FileNotFoundError:
-            known = ", ".join(sorted(path.parent.name for path in self.folder.glob(f"[!.]*/{MANIFEST}")))
+            if (self.folder / name).is_dir():
+                raise _damaged(name, f"{MANIFEST} is missing") from None
+            known = ", ".join(self._names())
             raise UsageError(f"there is no snapshot {name}", f"there are: {known or 'none'}") from None
-        except ValueError as error:
-            raise SandboxError(f"the snapshot {name} is damaged: {error}") from None
+        except (ValueError, OSError) as error:
+            raise _damaged(name, f"{MANIFEST} cannot be read: {error}") from None
+        if not isinstance(data, dict):
+            raise _damaged(name, f"{MANIFEST} holds no names and values")
         if data.pop("format", None) != FORMAT:
             raise SandboxError(
                 f"the snapshot {name} was saved by sandbox {data.get('version', '?')} in a format that {__version__} "
                 "does not know",
                 "restore it with that version",
             )
-        volumes = {volume: Archive(**archive) for volume, archive in data.pop("volumes").items()}
-        return Snapshot(**{**data, "volumes": volumes, "lost": tuple(data["lost"])})
+        try:
+            volumes = {volume: Archive(**archive) for volume, archive in data.pop("volumes").items()}
+            snapshot = Snapshot(**{**data, "volumes": volumes, "lost": tuple(data["lost"])})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise _damaged(name, f"{MANIFEST} is not as it was saved: {error}") from None
+        if strange := [archive.file for archive in volumes.values() if Path(archive.file).name != archive.file]:
+            raise _damaged(name, f"{MANIFEST} names a file elsewhere: {strange[0]}")
+        return snapshot
 
     def check(self, snapshot: Snapshot) -> None:
         """Reads every file. Raises SandboxError for one that is not as it was saved."""
@@ -104,10 +114,7 @@ class Store:
             except OSError:
                 good = False
             if not good:
-                raise SandboxError(
-                    f"the snapshot {snapshot.name} is damaged: {archive.file} is not as it was saved",
-                    f"`sandbox snapshot delete {snapshot.name}`; nothing was changed",
-                )
+                raise _damaged(snapshot.name, f"{archive.file} is not as it was saved")
 
     def open(self, snapshot: Snapshot, volume: str) -> BufferedReader:
         """A volume's compressed file."""
@@ -131,14 +138,26 @@ class Store:
             shutil.rmtree(place, ignore_errors=True)
             new.rename(place)
         except OSError as error:
-            raise SandboxError(f"cannot write the snapshot {name}: {error.strerror or error}") from error
+            raise SandboxError(
+                f"cannot write the snapshot {name}: {error.strerror or error}",
+                f"nothing is left of it; make room below {self.folder}, or move it by SANDBOX_HOME",
+            ) from error
         finally:
             shutil.rmtree(new, ignore_errors=True)
+
+    def _names(self) -> Sequence[str]:
+        return sorted(path.name for path in self.folder.glob("[!.]*") if path.is_dir())
 
     def _place(self, name: str) -> Path:
         if not NAME.fullmatch(name):
             raise UsageError(f"{name!r} cannot be a snapshot's name", "use a-z, 0-9, dot, - and _")
         return self.folder / name
+
+
+def _damaged(name: str, why: str) -> SandboxError:
+    return SandboxError(
+        f"the snapshot {name} is damaged: {why}", f"`sandbox snapshot delete {name}`; nothing was changed"
+    )
 
 
 def save(sandbox: Sandbox, name: str, timeout: int) -> Snapshot:

@@ -38,15 +38,22 @@ class YamlFile:
 
 def read(path: Path) -> YamlFile:
     """Parses one document; a file that cannot be read or parsed has data None and a problem."""
-    file = YamlFile(path)
     try:
-        file.text = path.read_text(encoding="utf-8")
+        return parse(path, path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        file = YamlFile(path)
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        file.problem(f"cannot be read: {reason}")
+        return file
+
+
+def parse(path: Path, text: str) -> YamlFile:
+    """The same, of a text; `path` is for messages."""
+    file = YamlFile(path, text=text)
+    try:
         loader = Loader(file.text)
         node = loader.get_single_node()
         file.data = loader.construct_document(node) if node is not None else {}
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        file.problem(f"cannot be read: {reason}")
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         file.problems.append(f"{path}:{line}: not valid YAML: {error.problem}")

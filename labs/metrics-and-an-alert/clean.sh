@@ -1,4 +1,4 @@
-sandbox exec storefront python3 -m storefront --clear
+sandbox fault clear
 if [ -e "$FOLDER/contributions/rules/lesson.yml" ]; then
   rm "$FOLDER/contributions/rules/lesson.yml"
   (cd "$FOLDER" && docker compose kill --signal HUP prometheus)

@@ -1,2 +1,2 @@
-sandbox exec storefront python3 -m storefront --clear
-sandbox exec storefront python3 -m storefront --error-rate 0.3
+sandbox fault clear
+sandbox fault inject errors storefront --amount 0.3

@@ -93,10 +93,12 @@ def run(
     """
     import json
 
+    from sandbox.ci import recipes
     from sandbox.ci.groovy.worker import GroovyWorker
     from sandbox.ci.model import Source
     from sandbox.ci.pipeline.local import LocalPlace, read_credentials
     from sandbox.ci.pipeline.run import Run
+    from sandbox.errors import UsageError
 
     known = read_credentials(credentials) if credentials else {}
     folders = {name: Path(folder).resolve() for name, folder in _pairs(libraries, "NAME=FOLDER").items()}
@@ -108,7 +110,12 @@ def run(
         if as_json:
             kept.extend(data)
 
-    text = file.read_bytes().decode("utf-8", "replace")
+    try:
+        text = recipes.script(file.read_bytes().decode("utf-8", "replace"), file.name)
+    except recipes.BadRecipe as error:
+        raise UsageError(str(error), f"sandbox ci lint {file}") from None
+    if recipes.is_other(file.name) and not scm:  # the folder it lies in is what it builds
+        text, workspace = text.replace(recipes.CHECKOUT, ""), workspace or file.resolve().parent
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="sandbox-ci-", ignore_cleanup_errors=True) as temporary:
         place = LocalPlace(

@@ -179,6 +179,18 @@ class Build:
 class Ci(Web):
     """Builds, by Jenkins' remote API."""
 
+    def define(self, job: str, jenkinsfile: str) -> None:
+        """Makes a job (not in a folder) of the text of a Jenkinsfile, or gives the job that is there this text."""
+        from sandbox.ci.server.configuration import Definition, write
+        from sandbox.ci.store import PIPELINE
+
+        xml = write(Definition(PIPELINE, script=jenkinsfile)).encode()
+        there = self.get(f"/job/{quote(job)}/api/json").ok
+        path = f"/job/{quote(job)}/config.xml" if there else f"/createItem?name={quote(job)}"
+        answer = self.post(path, data=xml, headers={**self._crumb(), "Content-Type": "text/xml; charset=utf-8"})
+        if not answer.ok:
+            raise SandboxError(f"{self.service} does not take {job}: HTTP {answer.status_code} {answer.text[:500]}")
+
     def build(self, job: str, params: Mapping[str, object] | None = None, timeout: float = 120) -> Build:
         """Builds a job (`folder/name`), with parameters if given, and waits for its end."""
         path = "".join(f"/job/{quote(part)}" for part in job.split("/"))

@@ -21,8 +21,9 @@ from sandbox.testing.running import RunningSandbox
 
 TIMEOUT = 180
 PORT_TAKEN = re.compile("port is already allocated|address already in use")
-# What a fixture asks for, and the light service that has it; it need not be in the catalogue.
-DEFAULTS = {"aws": "ministack", "ci": "ci", "logs": "logstore", "grafana": "grafana"}
+# What a fixture asks for, and the light services that have it: first the one that is asked. A log store is of no use
+# without what brings the lines.
+DEFAULTS = {"aws": ("ministack",), "ci": ("ci",), "logs": ("logstore", "shipper")}
 
 
 class Sandbox:
@@ -54,7 +55,7 @@ class Sandbox:
             raise SandboxError(f"there is no sandbox {project} running", f"`sandbox up --project {project}`")
         for name in services:
             if not running.has(name):
-                wanted = DEFAULTS.get(name, name)
+                wanted = DEFAULTS.get(name, (name,))[0]
                 raise UsageError(
                     f"{wanted} is not part of the sandbox {project}, which has {', '.join(running.services)}",
                     f"`sandbox up --project {project} {' '.join([*running.services, wanted])}`",
@@ -157,9 +158,12 @@ def end_owned() -> None:
 def resolve(names: Sequence[str], known: Catalogue) -> list[str]:
     """Services for names of services or of capabilities; a capability is met by what is asked for anyway."""
     asked = [name for name in names if name not in DEFAULTS or name in known.services]
-    offered = {known.services[name].provides for name in asked if name in known.services}
-    wanted = [DEFAULTS[name] for name in names if name in DEFAULTS and name not in offered]
-    return list(dict.fromkeys([*asked, *(name for name in wanted if name in known.services)]))
+    offered = {known.services[name].provides: name for name in asked if name in known.services}
+    wanted: list[str] = []
+    for first, *more in (DEFAULTS[name] for name in names if name in DEFAULTS):
+        if offered.get(known.services[first].provides, first) == first:
+            wanted += [first, *more]
+    return list(dict.fromkeys([*asked, *wanted]))
 
 
 def _silent(event: Event) -> None:

@@ -14,7 +14,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 AXE = "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']})"
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while Playwright is started, asyncio.run() is refused to other tests.
+@pytest.fixture(scope="package")
 def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
     if CHROMIUM is None:
         if request.config.getoption("--require-docker"):

@@ -383,14 +383,14 @@ def test_times_follow_the_sandbox_when_clocks_differ(page: Page, dashboard: Any)
 
 
 def test_alert_is_shown_with_what_to_do(page: Page, console: str, stack: Run) -> None:
-    assert stack("exec", "storefront", "python3", "-m", "storefront", "--latency-ms", "1").returncode == 0
+    assert stack("fault", "inject", "latency", "storefront", "--amount", "1").returncode == 0
     try:
         show(page, "/alerts")
         rule = page.locator("section.rule", has=page.get_by_role("heading", name="StorefrontFaults"))
-        expect(rule).to_contain_text("Faults are switched on in the storefront", timeout=30_000)
+        expect(rule).to_contain_text("The fault latency is switched on in the storefront", timeout=30_000)
         expect(rule).to_contain_text("What to do: End it with")
     finally:
-        stack("exec", "storefront", "python3", "-m", "storefront", "--clear")
+        stack("fault", "clear")
 
 
 def test_aws_resources_are_listed(page: Page, stack: Run) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -16,9 +15,8 @@ from typing import Any
 
 import pytest
 import requests
+from playwright.sync_api import Browser, Locator, Page, expect
 
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 APP = Path(__file__).parents[2] / "compose" / "apps" / "logstore"
 LOGIN = ("elastic", "secret")
 
@@ -75,20 +73,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     assert store.process.wait(20) == 0
 
 
-@pytest.fixture(scope="module")
-def browser(request: pytest.FixtureRequest) -> Iterator[Any]:
-    if CHROMIUM is None:
-        if request.config.getoption("--require-docker"):
-            pytest.fail("no Chromium is installed: apt-get install chromium")
-        pytest.skip("no Chromium is installed")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def page(browser: Any, store: Store) -> Iterator[Any]:
+def page(browser: Browser, store: Store) -> Iterator[Page]:
     """The explorer, opened; an error of a script, or a file that is not there, fails the test."""
     credentials = {"username": LOGIN[0], "password": LOGIN[1]}
     context = browser.new_context(
@@ -100,18 +86,17 @@ def page(browser: Any, store: Store) -> Iterator[Any]:
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("requestfailed", lambda request: errors.append(request.url))
     page.goto("/")
-    playwright.expect(page.locator("#summary")).to_contain_text("lines")
+    expect(page.locator("#summary")).to_contain_text("lines")
     yield page
     context.close()
     assert errors == []
 
 
-def lines(page: Any) -> Any:
+def lines(page: Page) -> Locator:
     return page.locator("#lines > li")
 
 
-def test_newest_lines_histogram_and_fields_are_shown(page: Any) -> None:
-    expect = playwright.expect
+def test_newest_lines_histogram_and_fields_are_shown(page: Page) -> None:
     expect(page.locator("#summary")).to_contain_text("350 lines")
     expect(lines(page)).to_have_count(100)
     expect(lines(page).first).to_contain_text("event 0 <b>of</b> orders")
@@ -130,8 +115,7 @@ def test_newest_lines_histogram_and_fields_are_shown(page: Any) -> None:
         page.screenshot(path=f"{shots}/explorer-phone.png")
 
 
-def test_query_filters_and_the_address_that_keeps_them(page: Any) -> None:
-    expect = playwright.expect
+def test_query_filters_and_the_address_that_keeps_them(page: Page) -> None:
     page.get_by_role("searchbox").fill("level:error AND event")
     page.keyboard.press("Enter")
     expect(page.locator("#summary")).to_contain_text("35 lines")
@@ -147,8 +131,7 @@ def test_query_filters_and_the_address_that_keeps_them(page: Any) -> None:
     expect(page.locator("#summary")).to_contain_text("12 lines")
 
 
-def test_wrong_query_is_explained_and_can_be_mended(page: Any) -> None:
-    expect = playwright.expect
+def test_wrong_query_is_explained_and_can_be_mended(page: Page) -> None:
     page.get_by_role("searchbox").fill("level:(")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("Failed to parse query")
@@ -158,8 +141,7 @@ def test_wrong_query_is_explained_and_can_be_mended(page: Any) -> None:
     expect(page.locator("#summary")).to_contain_text("350 lines")
 
 
-def test_line_is_expanded_and_its_trace_followed(page: Any) -> None:
-    expect = playwright.expect
+def test_line_is_expanded_and_its_trace_followed(page: Page) -> None:
     first = lines(page).first
     first.locator(".line").click()
     expect(first.locator(".details")).to_contain_text("trace-0")
@@ -170,8 +152,7 @@ def test_line_is_expanded_and_its_trace_followed(page: Any) -> None:
     assert times == sorted(times)
 
 
-def test_without_a_value_and_a_chosen_time(page: Any) -> None:
-    expect = playwright.expect
+def test_without_a_value_and_a_chosen_time(page: Page) -> None:
     lines(page).first.locator(".line").click()
     page.get_by_title("without service.name: orders").click()
     expect(page.locator("#summary")).to_contain_text("233 lines")
@@ -181,8 +162,7 @@ def test_without_a_value_and_a_chosen_time(page: Any) -> None:
     assert lines(page).count() > 0
 
 
-def test_live_shows_what_comes_and_keeps_what_is_open(page: Any, store: Store) -> None:
-    expect = playwright.expect
+def test_live_shows_what_comes_and_keeps_what_is_open(page: Page, store: Store) -> None:
     page.get_by_role("searchbox").fill("event OR fresh")
     page.keyboard.press("Enter")
     lines(page).first.locator(".line").click()
@@ -192,13 +172,13 @@ def test_live_shows_what_comes_and_keeps_what_is_open(page: Any, store: Store) -
     expect(page.locator(".details")).to_have_count(1)
 
 
-def test_nothing_found_says_so(page: Any) -> None:
+def test_nothing_found_says_so(page: Page) -> None:
     page.get_by_role("searchbox").fill("nothingatall")
     page.keyboard.press("Enter")
-    playwright.expect(page.locator("#lines")).to_contain_text("No lines")
+    expect(page.locator("#lines")).to_contain_text("No lines")
 
 
-def test_wrong_password_shows_nothing(browser: Any, store: Store) -> None:
+def test_wrong_password_shows_nothing(browser: Browser, store: Store) -> None:
     context = browser.new_context(base_url=store.url, http_credentials={"username": "elastic", "password": "wrong"})
     response = context.new_page().goto("/")
     assert response.status == 401

@@ -23,7 +23,7 @@ HOMES = {
     # Only test suites and lessons have these.
     "pytest": {"plugin"},
     "boto3": {"services", "aws"},
-    "botocore": {"services"},
+    "botocore": {"services", "aws"},
     "testcontainers": {"containers"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))

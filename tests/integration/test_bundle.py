@@ -49,7 +49,7 @@ def finished(process: subprocess.Popen[str]) -> tuple[int, str]:
 def test_saved_bundle_is_whole(stack: Run, bundle: Path) -> None:
     done = stack("bundle", "verify", str(bundle))
     assert done.returncode == 0, done.stderr
-    assert "whole: 9 images for linux/" in done.stdout
+    assert f"whole: {len(Bundle(bundle).names)} images for linux/" in done.stdout
 
 
 def test_up_needs_nothing_but_the_bundle(engine: PrivateEngine, bundle: Path, tmp_path: Path) -> None:
@@ -67,10 +67,11 @@ def test_up_needs_nothing_but_the_bundle(engine: PrivateEngine, bundle: Path, tm
     loading.communicate(timeout=60)
     assert loading.returncode == 130
     there = len(engine.docker("images", "-q").stdout.split())
-    assert 0 < there < 9
+    held = len(Bundle(bundle).names)
+    assert 0 < there < held
     code, said = finished(sandbox("bundle", "load", str(bundle)))
     assert code == 0, said
-    assert f"{9 - there} images loaded, {there} were there" in said
+    assert f"{held - there} images loaded, {there} were there" in said
     code, said = finished(sandbox("up", "--profile", "lite"))
     assert code == 0, said
     assert finished(sandbox("status"))[0] == 0

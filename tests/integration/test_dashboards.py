@@ -48,7 +48,7 @@ def test_old_grafana_volume_gets_the_password_and_grafana_starts(stack: Run, tmp
         (tmp_path / name).chmod(0o755)
 
     images = json.loads(stack("images", "list", "--profile", "lite", "--json").stdout)
-    image = next(row["image"] for row in images if row["service"] == "storefront")
+    image = next(row["image"] for row in images if row["service"] == "traffic")
     paths = {"DATA": "/data", "HOME": "/usr/share/grafana", "CONFIG": "/etc/grafana/grafana.ini"}
     settings = [f"-eGF_PATHS_{name}={path}" for name, path in paths.items()]
     mounts = [f"-v{tmp_path}/grafana:/usr/local/bin/grafana:ro", f"-v{tmp_path}/run.sh:/run.sh:ro"]

@@ -26,7 +26,7 @@ NEVER_HEALTHY = "\n    healthcheck: {test: ['CMD', 'false'], interval: 1s, retri
 def image(stack: Run) -> str:
     """An image that is on this computer and can run Python."""
     plans = json.loads(stack("images", "list", "--profile", "lite", "--json").stdout)
-    return str(next(row["image"] for row in plans if row["service"] == "storefront"))
+    return str(next(row["image"] for row in plans if row["service"] == "traffic"))
 
 
 @pytest.fixture

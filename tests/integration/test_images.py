@@ -32,7 +32,7 @@ services:
 def port(stack: Run) -> Iterator[int]:
     """A registry that holds example/web:1 (large, runs) and example/data:1 (one layer of 20 MB of noise)."""
     plans = json.loads(stack("images", "list", "--profile", "lite", "--json").stdout)
-    runs = next(row["image"] for row in plans if row["service"] == "storefront")
+    runs = next(row["image"] for row in plans if row["service"] == "traffic")
     with registry() as port:
         for name, source in (("web", runs), ("data", noise(port))):
             docker("tag", source, f"localhost:{port}/example/{name}:1")

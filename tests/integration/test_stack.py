@@ -76,7 +76,7 @@ def test_secrets_are_private(stack: Run, home: Path) -> None:
 
 def test_second_sandbox_with_own_fragment_moves_ports_and_down_spares_others(stack: Run, tmp_path: Path) -> None:
     image = json.loads(stack("images", "list", "--profile", "lite", "--json").stdout)
-    storefront = next(row["image"] for row in image if row["service"] == "storefront")
+    storefront = next(row["image"] for row in image if row["service"] == "traffic")
     (tmp_path / "mine.yml").write_text(
         "x-sandbox:\n  endpoints: {http: {port: 8000, ready: [{get: /}]}}\n"
         f"services:\n  mine:\n    image: {storefront}\n    init: true\n"
@@ -106,7 +106,7 @@ def test_second_sandbox_with_own_fragment_moves_ports_and_down_spares_others(sta
 
 def test_service_that_never_gets_healthy_is_named_with_its_lines(stack: Run, tmp_path: Path) -> None:
     images = json.loads(stack("images", "list", "--profile", "lite", "--json").stdout)
-    image = next(row["image"] for row in images if row["service"] == "storefront")
+    image = next(row["image"] for row in images if row["service"] == "traffic")
     (tmp_path / "sick.yml").write_text(
         f"services:\n  sick:\n    image: {image}\n    init: true\n    command: [sh, -c, 'echo last words; sleep 9']\n"
         "    healthcheck: {test: ['CMD', 'false'], interval: 1s, retries: 99}\n"
@@ -124,7 +124,7 @@ def test_service_that_never_gets_healthy_is_named_with_its_lines(stack: Run, tmp
 
 def test_crashing_container_is_named_before_the_timeout(stack: Run, tmp_path: Path) -> None:
     images = json.loads(stack("images", "list", "--profile", "lite", "--json").stdout)
-    image = next(row["image"] for row in images if row["service"] == "storefront")
+    image = next(row["image"] for row in images if row["service"] == "traffic")
     (tmp_path / "crash.yml").write_text(
         f"services:\n  crash:\n    image: {image}\n    restart: unless-stopped\n"
         "    command: [sh, -c, 'echo cannot go on; exit 3']\n"
@@ -170,7 +170,7 @@ def test_service_that_cannot_be_had_is_refused_by_name_and_left_out_by_auto(stac
     assert "--without grafana" in done.stderr
     assert docker("ps", "-aq", "--filter", "label=sandbox.project=sandbox-tests-none") == ""
 
-    why = "auto chose lite; not full: no image can be had for grafana"
+    why = "auto chose lite; not full: no image can be had for elasticsearch, filebeat, grafana, kibana, logstash"
     listed = stack("images", "list", *nowhere)
     assert why in listed.stderr
     assert "grafana" not in listed.stdout

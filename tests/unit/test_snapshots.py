@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -103,7 +104,7 @@ def test_saving_again_replaces(computer: Computer) -> None:
     snapshots.save(computer.sandbox, "one", 5)
     computer.engine.contents["shop_web-data"] = b"more pages"
     snapshots.save(computer.sandbox, "one", 5)
-    assert [snapshot.name for snapshot in computer.store.list()] == ["one"]
+    assert [snapshot.name for snapshot in computer.store.list()[0]] == ["one"]
     computer.engine.contents["shop_web-data"] = b""
     snapshots.restore(computer.sandbox, "one", 5)
     assert computer.engine.contents["shop_web-data"] == b"more pages"
@@ -129,7 +130,35 @@ def test_format_of_a_later_version_is_refused(computer: Computer) -> None:
     with pytest.raises(SandboxError, match=r"was saved by sandbox 9.0 in a format that .* does not know") as caught:
         snapshots.restore(computer.sandbox, "one", 5)
     assert caught.value.hint == "restore it with that version"
-    assert computer.store.list() == []
+    found, wrong = computer.store.list()
+    assert (found, wrong["one"].message) == ([], caught.value.message)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda text: text[: len(text) // 2], id="truncated"),
+        pytest.param(lambda text: "", id="empty"),
+        pytest.param(lambda text: "[1]", id="not names and values"),
+        pytest.param(lambda text: '{"format": 1}', id="nothing in it"),
+        pytest.param(lambda text: text.replace('"sha256"', '"md5"'), id="other names"),
+        pytest.param(lambda text: text.replace('"web-data.tar.gz"', '"../web-data.tar.gz"'), id="a file elsewhere"),
+        pytest.param(lambda text: None, id="missing"),
+    ],
+)
+def test_damaged_description_is_told(computer: Computer, change: Callable[[str], str | None]) -> None:
+    snapshots.save(computer.sandbox, "one", 5)
+    computer.engine.contents["shop_web-data"] = b"today"
+    path = computer.store.folder / "one" / snapshots.MANIFEST
+    changed = change(path.read_text())
+    path.unlink() if changed is None else path.write_text(changed)
+    with pytest.raises(SandboxError, match=r"the snapshot one is damaged: snapshot.json") as caught:
+        snapshots.restore(computer.sandbox, "one", 5)
+    assert caught.value.hint == "`sandbox snapshot delete one`; nothing was changed"
+    assert computer.engine.contents["shop_web-data"] == b"today"
+    assert computer.store.list()[1].keys() == {"one"}
+    computer.store.delete("one")
+    assert computer.store.list() == ([], {})
 
 
 def test_data_without_its_service_is_refused(computer: Computer) -> None:
@@ -161,4 +190,4 @@ def test_unknown_name_lists_the_known(computer: Computer) -> None:
         computer.store.delete("two")
     assert caught.value.hint == "there are: one"
     computer.store.delete("one")
-    assert computer.store.list() == []
+    assert computer.store.list() == ([], {})

@@ -1,1 +1,1 @@
-sandbox exec storefront python3 -m storefront --latency-ms 700
+sandbox fault inject latency storefront --amount 700

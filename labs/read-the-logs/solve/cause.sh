@@ -1,1 +1,1 @@
-sandbox logs storefront | grep 'error rate' | tail -1 | sed 's/.*error rate \([0-9.]*\).*/\1/' >cause.txt
+sandbox logs storefront | grep 'faults: errors' | tail -1 | sed 's/.*faults: errors \([0-9.]*\).*/\1/' >cause.txt

@@ -1,1 +1,1 @@
-sandbox exec storefront python3 -m storefront --clear
+sandbox fault clear

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sandbox.ci import recipes
 from sandbox.ci.groovy.worker import GroovyWorker, Parsed
 from sandbox.ci.pipeline.declarative import Pipeline, Problem
 from sandbox.ci.pipeline.parser import Parser
@@ -54,17 +55,20 @@ def as_data(file: str, problems: Sequence[Problem]) -> dict[str, Any]:
 
 
 def files(paths: Sequence[Path]) -> list[dict[str, Any]]:
-    """Checks files with one worker. Raises SandboxError without Java or Groovy."""
-    worker = GroovyWorker(heap_mb=512)
+    """Checks files with one worker. Raises SandboxError without Java or Groovy, unless none is a Jenkinsfile."""
+    worker = None if all(recipes.is_other(path.name) for path in paths) else GroovyWorker(heap_mb=512)
     try:
         return [_file(worker, path) for path in paths]
     finally:
-        worker.close()
+        if worker:
+            worker.close()
 
 
-def _file(worker: GroovyWorker, path: Path) -> dict[str, Any]:
+def _file(worker: GroovyWorker | None, path: Path) -> dict[str, Any]:
     try:
         text = path.read_bytes().decode("utf-8", "replace")
     except OSError as error:
         return as_data(str(path), [Problem(Place(1, 1), f"cannot be read: {error.strerror}")])
+    if worker is None or recipes.is_other(path.name):
+        return as_data(str(path), [Problem(Place(line, 1), told) for line, told in recipes.problems(text, path.name)])
     return as_data(str(path), check(worker, text)[1])

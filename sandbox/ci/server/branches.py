@@ -62,7 +62,7 @@ class Branches:
         for head in heads:
             if not _chosen(head.branch, definition):
                 lines.append(f"  {head.branch}: not chosen by the filter")
-            elif scheduler.repositories.file(source.url, head.commit, source.script_path) is None:
+            elif scheduler.repositories.file(source.url, head.commit, self._recipe(source, head)) is None:
                 lines.append(f"  {head.branch}: {source.script_path} not found")
             else:
                 wanted.add(quote(head.branch, safe="-_.~+ "))
@@ -73,6 +73,9 @@ class Branches:
                 lines.append(f"  {child.display_name or child.name}: gone, its job is removed")
         scheduler.topics.touch("jobs")
         return lines
+
+    def _recipe(self, source: Source, head: Head) -> str:
+        return self._scheduler.repositories.recipe(source.url, head.commit, source.script_path)
 
     def _met(self, item: Item, source: Source, head: Head, primary: str) -> str:
         scheduler = self._scheduler

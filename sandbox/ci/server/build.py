@@ -8,10 +8,11 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sandbox.ci import recipes
 from sandbox.ci.model import (
     Aborted,
     Credential,
@@ -277,7 +278,12 @@ class RunningBuild:
             if self.stop_reason:
                 self.say(self.stop_reason)
                 return Result.ABORTED
-        execution = self._scheduler.executor.begin(self.text, self)
+        try:
+            script = recipes.script(self.text, self.source.script_path)
+        except recipes.BadRecipe as error:
+            self.say(f"ERROR: {error}")
+            return Result.FAILURE
+        execution = self._scheduler.executor.begin(script, self)
         with self._lock:
             self._execution = execution
             stopped = self.stop_reason
@@ -295,6 +301,7 @@ class RunningBuild:
         repositories = self._scheduler.repositories
         given = self.credential(source.credentials) if source.credentials else None
         head = repositories.resolve(source.url, source.branch, given)
+        source = replace(source, script_path=repositories.recipe(source.url, head.commit, source.script_path))
         text = repositories.file(source.url, head.commit, source.script_path)
         if text is None:
             raise GitError(f"{source.script_path} not found in {source.url} at {head.branch} ({head.commit[:12]})")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from sandbox.ci import recipes
 from sandbox.ci.model import Credential
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -136,6 +137,11 @@ class Repositories:
             return None
         done = _run(["-C", str(copy), "cat-file", "blob", f"{commit}:{path}"], {})
         return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
+
+    def recipe(self, url: str, commit: str, path: str) -> str:
+        """The path of what is built: a repository without a Jenkinsfile may have a buildspec or the like instead."""
+        candidates = (path, *(recipes.OTHERS if path == "Jenkinsfile" else ()))
+        return next((each for each in candidates if self.file(url, commit, each) is not None), path)
 
     def where(self, url: str) -> Path:
         """The bare repository that holds what is known of a URL."""

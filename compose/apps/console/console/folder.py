@@ -118,7 +118,12 @@ class Folder:
 
     def _service(self, name: str, fragment: dict[str, Any], ports: Mapping[tuple[str, int], int]) -> Service:
         about, specs = fragment.get("x-sandbox") or {}, fragment.get("services") or {}
-        lasting = {key: spec for key, spec in specs.items() if key == name or spec.get("restart", "no") != "no"}
+        # One-shots are over, and Docker's DNS knows only containers with a network.
+        lasting = {
+            key: spec
+            for key, spec in specs.items()
+            if key == name or (spec.get("restart", "no") != "no" and spec.get("network_mode") != "none")
+        }
         return Service(
             name=name,
             title=str(about.get("title") or name.replace("-", " ").capitalize()),

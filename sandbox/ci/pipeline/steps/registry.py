@@ -12,7 +12,7 @@ from sandbox.ci.pipeline import signatures
 from sandbox.ci.pipeline.signatures import Signature
 
 MODULES = ("flow", "shell", "files", "data", "results", "scm", "agents", "credentials", "others", "containers",
-           "libraries")  # fmt: skip
+           "libraries", "codebuild")  # fmt: skip
 BODY = "body"
 _JAVA = {"str": "str", "str | None": "str", "bool": "bool", "int": "int", "int | None": "any", "float": "any"}
 UNIT = "class java.util.concurrent.TimeUnit"

@@ -36,7 +36,7 @@ def sh(
     file = control / "script.sh"
     try:
         command = _prepared(file, script, line)
-        code, output = _run(line, command, folder, returnStdout)
+        code, output = run(line, command, folder, returnStdout)
     finally:
         _removed(control, file)
     if returnStatus:
@@ -65,7 +65,8 @@ def _removed(control: Path, file: Path) -> None:
         pass  # another branch's script is still there
 
 
-def _run(line: Line, command: list[str], folder: Path, capture: bool) -> tuple[int, bytes]:
+def run(line: Line, command: list[str], folder: Path, capture: bool = False) -> tuple[int, bytes]:
+    """Runs a program, its output in the log or captured: exit code and what was captured."""
     strand = line.strand
     strand.check()
     env = line.environment()
