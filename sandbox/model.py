@@ -112,6 +112,7 @@ class Service:
 
     `reset` is the service's own way to forget everything at once, at its first endpoint. `state` says what a
     snapshot can keep: `volumes`, `stopped` (its volumes, which it fills when it stops) or `lost` (nothing).
+    `repositories` are the folders of sources that the CI service hosts from its first start, by name.
     """
 
     name: str
@@ -128,6 +129,7 @@ class Service:
     needs: tuple[str, ...]
     needs_capabilities: tuple[str, ...]
     faults: Faults | None
+    repositories: Mapping[str, Path]
     containers: tuple[Container, ...]
     variables: Mapping[str, Variable]
     fragment: Path
