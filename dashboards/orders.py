@@ -93,4 +93,3 @@ AWS = dashboard(
         ]),
     ],
 )  # fmt: skip
-

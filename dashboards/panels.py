@@ -128,7 +128,9 @@ def dashboard(uid: str, title: str, description: str, tags: Sequence[str], rows:
     for height, panels in rows:
         for i, panel in enumerate(panels):
             width = 24 // len(panels)
-            placed.append({"id": len(placed) + 1, **panel, "gridPos": {"x": i * width, "y": y, "w": width, "h": height}})
+            placed.append(
+                {"id": len(placed) + 1, **panel, "gridPos": {"x": i * width, "y": y, "w": width, "h": height}}
+            )
         y += height
     alerts = annotation("Alerts", "red", 'ALERTS{alertstate="firing"}', "{{alertname}}", "{{severity}} {{job}}")
     return {
