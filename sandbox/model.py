@@ -187,7 +187,9 @@ class Stack:
 
     @property
     def variables(self) -> dict[str, Variable]:
-        return {name: variable for service in self.services for name, variable in service.variables.items()}
+        """A secret of one fragment stays one where another can do without it."""
+        found = [item for service in self.services for item in service.variables.items()]
+        return {**dict(found), **{name: variable for name, variable in found if variable.default is None}}
 
     @property
     def containers(self) -> dict[str, Container]:
