@@ -178,3 +178,10 @@ def test_service_that_cannot_be_had_is_refused_by_name_and_left_out_by_auto(stac
     assert done.returncode == 0, done.stderr
     assert why in done.stderr
     assert stack("url", "prometheus").returncode == 0
+
+
+def test_snapshot_of_the_whole_lite_profile_leaves_everything_ready(stack: Run) -> None:
+    saved = stack("snapshot", "save", "whole")
+    assert saved.returncode == 0, saved.stderr
+    assert stack("status").returncode == 0
+    assert stack("snapshot", "delete", "whole").returncode == 0
