@@ -283,7 +283,7 @@ class Build {
 
     private static String trace(Throwable error) {
         StringWriter text = new StringWriter()
-        List<StackTraceElement> shown = (error.stackTrace as List<StackTraceElement>).findAll { !hidden(it.className) }
+        List<StackTraceElement> shown = (error.stackTrace as List<StackTraceElement>).findAll { !hidden(it) }
         text << error.toString() << '\n'
         shown.take(40).each { text << '\tat ' << place(it) << '\n' }
         if (error.cause != null && !error.cause.is(error)) {
@@ -300,7 +300,9 @@ class Build {
         closure.matches() ? "${closure.group(1)}.${closure.group(2)}(${frame.fileName}:${frame.lineNumber})" : frame.toString()
     }
 
-    private static boolean hidden(String name) {
-        ['org.codehaus.groovy.', 'groovy.lang.', 'java.lang.reflect.', 'jdk.internal.', 'sun.reflect.', 'sandbox.'].any { name.startsWith(it) }
+    /** Frames of Groovy, of ours, and those that the compiler made, which have no line. */
+    private static boolean hidden(StackTraceElement frame) {
+        String name = frame.className
+        frame.lineNumber == -1 || ['org.codehaus.groovy.', 'groovy.lang.', 'java.lang.reflect.', 'jdk.internal.', 'sun.reflect.', 'sandbox.'].any { name.startsWith(it) }
     }
 }
