@@ -77,6 +77,9 @@ class Schedule:
             for value in (low, high, one, end):
                 if value is not None and not first <= int(value) <= last:
                     raise ValueError(f"{value} is an invalid value. Must be within {first} and {last}")
+            for begin, final in ((low, high), (one, end)):
+                if begin and final and int(begin) > int(final):
+                    raise ValueError(f"You mean {final}-{begin}?")
             if star:
                 values = range(first, last + 1, step)
             elif hashed:

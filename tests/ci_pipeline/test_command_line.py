@@ -32,6 +32,21 @@ def test_lint_of_several_files(tmp_path: Path) -> None:
     )
 
 
+def test_lint_of_files_that_hold_no_text(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text(" \n")
+    (tmp_path / "latin").write_bytes("node {\n  // ä, caf".encode() + b"\xe9\n}")
+    (tmp_path / "marked").write_bytes(b"\xef\xbb\xbf" + GOOD.encode())
+    names = [str(tmp_path / name) for name in ("empty", "latin", "marked")]
+    result = CliRunner().invoke(root, ["ci", "lint", "--json", *names])
+    empty, latin, marked = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert empty["errors"] == [
+        {"line": 1, "column": 1, "message": "The file is empty: it did not contain the 'pipeline' step"}
+    ]
+    assert latin["errors"] == [{"line": 2, "column": 12, "message": "Not UTF-8: byte 0xE9. Save the file as UTF-8."}]
+    assert marked["valid"]
+
+
 def test_run_prints_the_log_and_one_object(tmp_path: Path) -> None:
     (tmp_path / "Jenkinsfile").write_text(GOOD)
     result = CliRunner().invoke(root, ["ci", "run", str(tmp_path / "Jenkinsfile"), "--json"])

@@ -41,7 +41,10 @@ def test_h_spreads_and_stays() -> None:
     assert all(hour < 3 for hour, _ in minutes("@midnight"))
 
 
-@pytest.mark.parametrize("spec", ["* * * *", "60 * * * *", "a * * * *", "*/0 * * * *", "TZ=Nowhere\n* * * * *"])
+@pytest.mark.parametrize(
+    "spec",
+    ["* * * *", "60 * * * *", "a * * * *", "*/0 * * * *", "30-10 * * * *", "H(5-4) * * * *", "TZ=Nowhere\n* * * * *"],
+)
 def test_schedules_that_are_none(spec: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         Schedule(spec, "job")

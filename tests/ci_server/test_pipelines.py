@@ -60,6 +60,12 @@ def test_validation_by_the_api(real: Running) -> None:
     good = "pipeline { agent any\n stages { stage('a') { steps { echo 'x' } } } }"
     answer = real.post("pipeline-model-converter/validate", data={"jenkinsfile": good})
     assert answer.text == "Jenkinsfile successfully validated.\n"
+    answer = real.post("pipeline-model-converter/validate", data={"jenkinsfile": "echo 'x'"})
+    assert answer.text == "Jenkinsfile content 'echo 'x'' did not contain the 'pipeline' step\n"
+    answer = real.post("pipeline-model-converter/validateJenkinsfile", data={"jenkinsfile": "node { }"})
+    assert answer.json()["data"]["errors"] == [
+        {"error": "Jenkinsfile content 'node { }' did not contain the 'pipeline' step"}
+    ]
 
 
 def test_a_build_builds_another_and_one_is_stopped(real: Running) -> None:

@@ -88,6 +88,21 @@ class Described:
     arguments: Mapping[str, Any]
 
 
+class JsonMap(dict[str, Any]):
+    """A map of Jenkins' JSON library: in Groovy it prints as JSON."""
+
+
+class JsonList(list[Any]):
+    """A list of Jenkins' JSON library."""
+
+
+def as_json(value: Any) -> Any:
+    """Maps and lists as Jenkins' JSON library has them."""
+    if isinstance(value, dict):
+        return JsonMap(value)
+    return JsonList(value) if isinstance(value, list) else value
+
+
 @dataclass(frozen=True)
 class Remote:
     """An object of ours that Groovy sees: its properties and methods are asked of us under this id."""
@@ -427,9 +442,13 @@ def encode(value: Any) -> Any:
         return {"$remote": value.id}
     if isinstance(value, ResultValue):
         return {"$result": value.name}
+    if isinstance(value, JsonMap | JsonList):
+        return {"$json": encode(dict(value) if isinstance(value, JsonMap) else list(value))}
     if isinstance(value, Mapping):
         encoded = {str(key): encode(item) for key, item in value.items()}
-        return {"$map": encoded} if any(key.startswith("$") for key in encoded) else encoded
+        # Groovy reads a JSON object in the order of its keys.
+        in_order = all(a <= b for a, b in itertools.pairwise(encoded))
+        return encoded if in_order and not any(key.startswith("$") for key in encoded) else {"$map": [*encoded.items()]}
     if isinstance(value, list | tuple | set | frozenset):
         items = [encode(item) for item in value]
         return {"$array": items} if isinstance(value, Array) else items
@@ -452,6 +471,8 @@ def decode(value: Any) -> Any:
         return Described(value["$symbol"], decode(value["arguments"]))
     if "$remote" in value:
         return Remote(value["$remote"])
+    if "$json" in value:
+        return as_json(decode(value["$json"]))
     if "$map" in value:
         value = value["$map"]
     return {key: decode(item) for key, item in value.items()}

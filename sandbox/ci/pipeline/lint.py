@@ -9,6 +9,7 @@ from typing import Any
 
 from sandbox.ci import recipes
 from sandbox.ci.groovy.worker import GroovyWorker, Parsed
+from sandbox.ci.pipeline import words
 from sandbox.ci.pipeline.declarative import Pipeline, Problem
 from sandbox.ci.pipeline.parser import Parser
 from sandbox.ci.pipeline.tree import Place
@@ -66,9 +67,16 @@ def files(paths: Sequence[Path]) -> list[dict[str, Any]]:
 
 def _file(worker: GroovyWorker | None, path: Path) -> dict[str, Any]:
     try:
-        text = path.read_bytes().decode("utf-8-sig", "replace")
+        data = path.read_bytes()
+        text = data.decode("utf-8-sig")
     except OSError as error:
         return as_data(str(path), [Problem(Place(1, 1), f"cannot be read: {error.strerror}")])
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8").split("\n")
+        message = f"Not UTF-8: byte 0x{data[error.start]:02X}. Save the file as UTF-8."
+        return as_data(str(path), [Problem(Place(len(before), len(before[-1]) + 1), message)])
+    if not text.strip():
+        return as_data(str(path), [Problem(Place(1, 1), words.EMPTY_FILE)])
     if worker is None or recipes.is_other(path.name):
         return as_data(str(path), [Problem(Place(line, 1), told) for line, told in recipes.problems(text, path.name)])
     return as_data(str(path), check(worker, text)[1])

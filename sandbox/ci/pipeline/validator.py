@@ -376,8 +376,7 @@ class Validator:
         for name in repeated(call.name for call in triggers.calls):
             self._error(triggers.place, words.DUPLICATE_TRIGGER, name)
         for call in triggers.calls:
-            self._kind(call, "trigger", symbols.TRIGGERS)
-            if call.name in ("cron", "pollSCM"):
+            if self._kind(call, "trigger", symbols.TRIGGERS) and call.name in ("cron", "pollSCM"):
                 self._schedule(call)
 
     def _schedule(self, call: Call) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+EMPTY_FILE = "The file is empty: it did not contain the 'pipeline' step"
 PIPELINE_NOT_AT_TOP = "pipeline block must be at the top-level, not within another block."
 PIPELINE_WITHOUT_BLOCK = 'Expected a block with the "pipeline" step'
 MULTIPLE_SECTIONS = "Multiple occurrences of the {0} section"

@@ -17,6 +17,7 @@ from sandbox.ci.server.web import CRUMB, Call, get, json_answer, post, text
 
 FORMAT = "api/<any(json,xml,python):format>"
 VALID = "Jenkinsfile successfully validated.\n"
+NO_PIPELINE = "Jenkinsfile content '{}' did not contain the 'pipeline' step"
 NO_SCRIPTS = (
     "The script console is refused here, always: it would run any program as the server, with all of its secrets. "
     "Use the remote API, or a job.\n"
@@ -312,7 +313,10 @@ def no_configuration_as_code(call: Call) -> Response:
 @post("/pipeline-model-converter/validate")
 def validate(call: Call) -> Response:
     """What `jenkins-cli declarative-linter` and editors use: a sentence, or the problems, as text."""
-    problems = call.server.executor.lint(_jenkinsfile(call))
+    jenkinsfile = _jenkinsfile(call)
+    problems = call.server.executor.lint(jenkinsfile)
+    if problems is None:
+        return text(NO_PIPELINE.format(jenkinsfile) + "\n")
     if not problems:
         return text(VALID)
     told = "".join(
@@ -323,10 +327,14 @@ def validate(call: Call) -> Response:
 
 @post("/pipeline-model-converter/validateJenkinsfile")
 def validate_jenkinsfile(call: Call) -> Response:
-    problems = call.server.executor.lint(_jenkinsfile(call))
-    if not problems:
+    jenkinsfile = _jenkinsfile(call)
+    problems = call.server.executor.lint(jenkinsfile)
+    if problems is None:
+        errors = [{"error": NO_PIPELINE.format(jenkinsfile)}]
+    elif problems:
+        errors = [{"error": f"{p['message']} @ line {p['line']}, column {p['column']}."} for p in problems]
+    else:
         return json_answer({"status": "ok", "data": {"result": "success"}})
-    errors = [{"error": f"{p['message']} @ line {p['line']}, column {p['column']}."} for p in problems]
     return json_answer({"status": "ok", "data": {"result": "failure", "errors": errors}})
 
 

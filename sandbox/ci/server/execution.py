@@ -25,8 +25,10 @@ class Executor(Protocol):
 
     def begin(self, text: str, place: Place) -> Execution: ...
 
-    def lint(self, text: str) -> Sequence[Mapping[str, Any]]:
-        """The problems of a declarative Jenkinsfile: {line, column, message}; none if it is valid."""
+    def lint(self, text: str) -> Sequence[Mapping[str, Any]] | None:
+        """The problems of a declarative Jenkinsfile: {line, column, message}; an empty list if it is valid, None if it
+        holds no pipeline.
+        """
         ...
 
     def close(self) -> None: ...

@@ -40,8 +40,10 @@ class GroovyExecutor:
         except WorkerLost:  # just now; another worker is started
             return self._begin(text, place)
 
-    def lint(self, text: str) -> Sequence[Mapping[str, Any]]:
-        _, problems = check(self._live(), text)
+    def lint(self, text: str) -> Sequence[Mapping[str, Any]] | None:
+        pipelines, problems = check(self._live(), text)
+        if not pipelines and not problems:
+            return None
         return [{"line": p.place.line, "column": p.place.column, "message": p.message} for p in problems]
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sandbox import yamlfile
-from sandbox.ci.groovy.worker import Failure, Opaque
+from sandbox.ci.groovy.worker import Failure, Opaque, as_json
 from sandbox.ci.pipeline.line import Line, expand
 from sandbox.ci.pipeline.objects import text as shown
 from sandbox.ci.pipeline.steps.files import content, put
@@ -32,10 +32,11 @@ def _source(line: Line, step: str, file: str | None, text: str | None) -> str:
 
 @step()
 def readJSON(line: Line, file: str | None = None, text: str | None = None, returnPojo: bool = False) -> Any:
-    """JSON from a file or a text, as maps and lists."""
+    """JSON from a file or a text, as maps and lists that print as JSON; with `returnPojo`, as Groovy's own."""
     source = _source(line, "readJSON", file, text)
     try:
-        return json.loads(source)
+        read = json.loads(source)
+        return read if returnPojo else as_json(read)
     except ValueError as error:
         raise Failure(f"Invalid JSON String: {error}", "net.sf.json.JSONException") from None
 

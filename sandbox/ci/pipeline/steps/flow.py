@@ -130,7 +130,7 @@ def beside_each_other(line: Line, branches: Mapping[str, Callable[[Line], Any]],
             raise WorkerLost(run.worker.lost)
         if failures:
             raise next((failure for failure in failures if not failure.interrupted), failures[0])
-    return values
+    return {name: values[name] for name in branches}
 
 
 @step()

@@ -5,6 +5,9 @@ import groovy.transform.CompileStatic
 import hudson.AbortException
 import hudson.model.Result
 import jenkins.model.CauseOfInterruption
+import net.sf.json.JSON
+import net.sf.json.JSONArray
+import net.sf.json.JSONObject
 import org.codehaus.groovy.control.CompilerConfiguration
 import org.codehaus.groovy.control.customizers.ImportCustomizer
 import org.codehaus.groovy.runtime.InvokerHelper
@@ -180,6 +183,9 @@ class Build {
         if (value instanceof Remote) {
             return ['$remote': ((Remote) value).id]
         }
+        if (value instanceof JSON) {
+            return ['$json': encode(value instanceof Map ? new LinkedHashMap((Map) value) : new ArrayList((List) value), kept)]
+        }
         if (value instanceof Map) {
             Map<String, Object> encoded = [:]
             ((Map) value).each { k, v -> encoded[String.valueOf(k)] = encode(v, kept) }
@@ -231,12 +237,25 @@ class Build {
         if (map.containsKey('$array')) {
             return ((List) decode(map['$array'])).toArray()
         }
-        if (map.containsKey('$map')) {
-            map = (Map) map['$map']
+        if (map.containsKey('$json')) {
+            return json(decode(map['$json']))
         }
         Map<Object, Object> decoded = [:]
-        map.each { k, v -> decoded[k] = decode(v) }
+        if (map.containsKey('$map')) {
+            ((List<List>) map['$map']).each { decoded[it[0]] = decode(it[1]) }
+        } else {
+            map.each { k, v -> decoded[k] = decode(v) }
+        }
         decoded
+    }
+
+    private static Object json(Object value) {
+        if (value instanceof Map) {
+            JSONObject object = new JSONObject()
+            ((Map) value).each { k, v -> object.put(k, json(v)) }
+            return object
+        }
+        value instanceof List ? new JSONArray(((List) value).collect { json(it) }) : value
     }
 
     /** The exception that Python describes: one of ours that it saw pass, or a new one. */
@@ -283,7 +302,7 @@ class Build {
 
     private static String trace(Throwable error) {
         StringWriter text = new StringWriter()
-        List<StackTraceElement> shown = (error.stackTrace as List<StackTraceElement>).findAll { !hidden(it.className) }
+        List<StackTraceElement> shown = (error.stackTrace as List<StackTraceElement>).findAll { !hidden(it) }
         text << error.toString() << '\n'
         shown.take(40).each { text << '\tat ' << place(it) << '\n' }
         if (error.cause != null && !error.cause.is(error)) {
@@ -300,7 +319,9 @@ class Build {
         closure.matches() ? "${closure.group(1)}.${closure.group(2)}(${frame.fileName}:${frame.lineNumber})" : frame.toString()
     }
 
-    private static boolean hidden(String name) {
-        ['org.codehaus.groovy.', 'groovy.lang.', 'java.lang.reflect.', 'jdk.internal.', 'sun.reflect.', 'sandbox.'].any { name.startsWith(it) }
+    /** Frames of Groovy, of ours, and those that the compiler made, which have no line. */
+    private static boolean hidden(StackTraceElement frame) {
+        String name = frame.className
+        frame.lineNumber == -1 || ['org.codehaus.groovy.', 'groovy.lang.', 'java.lang.reflect.', 'jdk.internal.', 'sun.reflect.', 'sandbox.'].any { name.startsWith(it) }
     }
 }

@@ -176,3 +176,43 @@ class RestrictedFile extends File {
         throw new RejectedAccessException("Scripts not permitted to use new java.io.File $types")
     }
 }
+
+/** An address may be taken apart, but what it leads to is not fetched: there is httpRequest. */
+@CompileStatic
+class RestrictedUrl extends DelegatingMetaClass {
+    private static final Set<String> OPENING = ['openConnection', 'openStream', 'getContent'] as Set<String>
+    private static final Set<String> READING = [
+        'getText', 'getBytes', 'eachLine', 'eachByte', 'readLines', 'newReader', 'newInputStream', 'withReader',
+        'withInputStream', 'filterLine', 'splitEachLine', 'transformLine', 'transformChar',
+    ] as Set<String>
+
+    private RestrictedUrl(MetaClass known) { super(known) }
+
+    /** For every build of this process. */
+    static void install() {
+        MetaClassRegistry types = GroovySystem.metaClassRegistry
+        types.setMetaClass(URL, new RestrictedUrl(types.getMetaClass(URL)))
+    }
+
+    @Override
+    Object invokeMethod(Object url, String name, Object[] arguments) {
+        refuse(name)
+        super.invokeMethod(url, name, arguments)
+    }
+
+    @Override
+    Object getProperty(Object url, String name) {
+        refuse(MetaProperty.getGetterName(name, Object))
+        super.getProperty(url, name)
+    }
+
+    private static void refuse(String method) {
+        if (method in OPENING) {
+            throw new RejectedAccessException("Scripts not permitted to use method java.net.URL $method")
+        }
+        if (method in READING) {
+            throw new RejectedAccessException(
+                "Scripts not permitted to use staticMethod org.codehaus.groovy.runtime.DefaultGroovyMethods $method java.net.URL")
+        }
+    }
+}

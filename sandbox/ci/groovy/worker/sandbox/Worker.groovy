@@ -37,6 +37,7 @@ class Worker {
             warm()
             return
         }
+        RestrictedUrl.install()
         BufferedReader orders = new BufferedReader(new InputStreamReader(System.in, 'UTF-8'), 1 << 16)
         JsonSlurper json = new JsonSlurper()
         send([ready: GroovySystem.version] as Map)
