@@ -18,7 +18,8 @@ from logstore.mapping import DATE, FRACTION, KEYWORD, SHIELD, TEXT, WHOLE, Field
 DEEPEST, MOST_CLAUSES = 30, 1024
 META = re.compile(r"[\\.+*?()|\[\]{}^$#&~-]")  # what a regular expression would read as more than itself
 RANGE_KEYS = {
-    "gt", "gte", "lt", "lte", "from", "to", "include_lower", "include_upper", "format", "time_zone", "boost", "relation",
+    "gt", "gte", "lt", "lte", "from", "to", "include_lower", "include_upper", "format", "time_zone", "boost",
+    "relation",
 }  # fmt: skip
 PATTERN_KEYS = {"value", "case_insensitive", "boost", "rewrite"}
 NOT_FOR_THE_QUERY_PARSER = re.compile(r"([^A-Za-z0-9_.])")

@@ -235,3 +235,34 @@ def test_wrong_password_is_refused_everywhere(ask: Ask, store: Store) -> None:
         for path in ("/", "/_search", "/-/explorer.js", "/nothing"):
             ask("GET", path, status=401, HTTP_AUTHORIZATION=login.encode().decode("latin-1"))
     assert ask("GET", "/-/healthy", HTTP_AUTHORIZATION="") == "ok\n"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "reason"),
+    [
+        ("GET", "/logs-*/_search?foo=1", "request [/logs-*/_search] contains unrecognized parameter: [foo]"),
+        ("GET", "/_search?foo&scroll=1m", "request [/_search] contains unrecognized parameters: [foo], [scroll]"),
+        ("GET", "/logs-*/_count?min_score=1", "request [/logs-*/_count] contains unrecognized parameter: [min_score]"),
+        ("POST", "/_bulk?pipeline=x", "request [/_bulk] contains unrecognized parameter: [pipeline]"),
+        ("PUT", "/logs-a-b/_doc/1?routing=x", "request [/logs-a-b/_doc/1] contains unrecognized parameter: [routing]"),
+        ("GET", "/_cat/indices?s=index", "request [/_cat/indices] contains unrecognized parameter: [s]"),
+        ("GET", "/_search?typed_keys", "request [/_search]: logstore does not have [typed_keys=]"),
+        ("GET", "/_search?format=yaml", "request [/_search]: logstore does not have [format=yaml]"),
+    ],
+)
+def test_unknown_parameter_is_refused(ask: Ask, method: str, path: str, reason: str) -> None:
+    error = ask(method, path, status=400)["error"]
+    assert (error["type"], error["reason"]) == ("illegal_argument_exception", reason)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/logs-*/_search?ignore_unavailable=true&preference=_local&request_cache=false&pretty",
+        "/_search?typed_keys=false&search_type=query_then_fetch&format=json",
+        "/_cluster/health?wait_for_status=yellow&timeout=5s",
+        "/_cat/indices?v&expand_wildcards=all",
+    ],
+)
+def test_parameter_that_changes_nothing_is_taken(ask: Ask, path: str) -> None:
+    ask("GET", path)

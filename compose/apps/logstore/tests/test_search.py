@@ -428,3 +428,31 @@ def test_dates_are_shown_in_the_format_asked_for(logs: Ask, format: str, shown: 
     following = {"sort": body["sort"], "search_after": hit["sort"], "size": 1}
     if format != "strict_date":
         assert logs("POST", "/logs-*/_search", following)["hits"]["hits"][0]["_id"] == "id-2"
+
+
+def test_the_address_chooses_what_of_a_document_is_shown(logs: Ask) -> None:
+    for query, shown in {
+        "_source_includes=took,http.*&_source_excludes=http": {"took": 0.25},
+        "_source=took,retried&_source_excludes=re*": {"took": 0.25},
+        "_source_excludes=message,log,http,service.*,retried,since,@*": {"took": 0.25},
+    }.items():
+        [hit] = logs("GET", f"/logs-*/_search?q=_id:id-1&{query}")["hits"]["hits"]
+        assert hit["_source"] == shown, query
+        assert logs("GET", f"/logs-shop-sandbox/_doc/id-1?{query}")["_source"] == shown
+        assert logs("GET", f"/logs-shop-sandbox/_source/id-1?{query}") == shown
+    assert "_source" not in logs("GET", "/logs-*/_search?_source=false")["hits"]["hits"][0]
+
+
+def test_the_total_as_a_number(logs: Ask) -> None:
+    assert logs("GET", "/logs-*/_search?size=0&rest_total_hits_as_int=true")["hits"]["total"] == 300
+    body = b'{"index":"logs-*"}\n{"size":0}\n'
+    [answer] = logs("POST", "/_msearch?rest_total_hits_as_int=true", body)["responses"]
+    assert answer["hits"]["total"] == 300
+
+
+def test_cat_count_takes_a_query_and_columns(logs: Ask) -> None:
+    assert logs("GET", "/_cat/count?h=count") == "300\n"
+    body = {"query": {"term": {"level": "error"}}}
+    assert logs("POST", "/_cat/count/logs-*?format=json", body)[0]["count"] == "60"
+    logs("POST", "/_cat/count", {"size": 1}, 400)
+    logs("GET", "/_cat/count?h=nothing", status=400)
