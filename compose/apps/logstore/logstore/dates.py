@@ -115,12 +115,12 @@ def _parse_as(value: Any, format: str, tz: tzinfo, round_up: bool) -> int:
     raise ValueError(f"failed to parse date field [{value}] with format [{format}]")
 
 
-def written(millis: int | float, format: str) -> str:
-    """The date in the first of the formats named."""
-    name = formats(format)[0]
+def written(millis: int | float, format: str, tz: tzinfo = UTC) -> str:
+    """The date in the first of the formats named; without one as `text` writes it."""
+    name = formats(format)[0] if format else ""
     if name in EPOCHS:
         return str(int(millis) // EPOCHS[name])
-    return text(millis)[:10] if name in DAYS else text(millis)
+    return text(millis, tz)[:10] if name in DAYS else text(millis, tz)
 
 
 def _from_parts(match: re.Match[str], tz: tzinfo, round_up: bool) -> int:

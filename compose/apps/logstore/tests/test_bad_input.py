@@ -123,6 +123,8 @@ def test_hostile_search_is_refused(ask: Ask, body: Any) -> None:
         {"x": {"date_histogram": {"field": "@timestamp", "fixed_interval": "0s"}}},
         {"x": {"date_histogram": {"field": "took", "fixed_interval": "1s"}}},
         {"x": {"scripted_metric": {}}},
+        {"x": {"date_histogram": {"field": "@timestamp", "fixed_interval": "1000d", "format": "yyyy"}}},
+        {"x": {"max": {"field": "took", "format": "epoch_millis"}}},
         {"x": {"terms": {"script": "x"}}},
         {"x": {}},
         [],

@@ -301,6 +301,14 @@ def test_numbers(logs: Ask) -> None:
     assert answer["empty"]["value"] is None
 
 
+def test_dates_of_aggregations_are_shown_in_the_format_asked_for(logs: Ask) -> None:
+    hours = {"field": "@timestamp", "fixed_interval": "1h", "format": "epoch_second"}
+    newest = {"max": {"field": "@timestamp", "format": "strict_date"}}
+    answer = aggregated(logs, {"time": {"date_histogram": hours}, "newest": newest})
+    assert [bucket["key_as_string"] for bucket in answer["time"]["buckets"]] == ["1795514400"]
+    assert answer["newest"]["value_as_string"] == "2026-11-24"
+
+
 def test_date_histogram_with_two_levels_below(logs: Ask) -> None:
     aggs = {
         "time": {
