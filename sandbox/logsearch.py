@@ -102,7 +102,7 @@ def plain_search(query: str, lines: Iterable[LogLine]) -> Iterator[FoundLine]:
             f"without a log store only words joined by AND can be searched, not {query!r}",
             "`sandbox up logstore shipper` starts a store",
         )
-    words = [word.rpartition(":")[2].lower() for word in query.split() if word != "AND"]
+    words = [word.rpartition(":")[2].lower() for word in query.split() if word not in ("AND", "&&")]
     for line in lines:
         text = f"{line.container} {line.text}".lower()
         if all(word in text for word in words):

@@ -101,6 +101,7 @@ LINES = [LogLine(container, TIME, text) for container, text in PRINTED]
     [
         ("level:error AND service.name:orders", ["ERROR disk full"]),
         ("Full disk", ["ERROR disk full"]),
+        ("Full && disk", ["ERROR disk full"]),
         ("orders", ["ERROR disk full", "ok"]),
         ("", ["ERROR disk full", "all well", "ok"]),
         ("nothing", []),
@@ -110,7 +111,7 @@ def test_plain_search_wants_every_word(query: str, texts: list[str]) -> None:
     assert [line.message for line in plain_search(query, LINES)] == texts
 
 
-@pytest.mark.parametrize("query", ["a OR b", "NOT a", "-a", "wild*", '"two words"', "(a)", "took:>5"])
+@pytest.mark.parametrize("query", ["a OR b", "a || b", "NOT a", "!a", "-a", "wild*", '"two words"', "(a)", "took:>5"])
 def test_plain_search_says_what_it_cannot_do(query: str) -> None:
     with pytest.raises(UsageError, match="without a log store"):
         list(plain_search(query, LINES))

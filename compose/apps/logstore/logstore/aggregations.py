@@ -149,6 +149,8 @@ class Aggregations:
         if field.type in TEXT and not field.exact:
             reason = f"Fielddata is disabled on [{path}]: text fields are not optimised for aggregations and sorting"
             raise ApiError(400, "illegal_argument_exception", reason)
+        if spec.format and field.type not in DATE:
+            raise bad_query(f"[{spec.kind}] format is for dates, and [{path}] is none")
         if spec.kind == "date_histogram" and field.type not in DATE:
             raise ApiError(
                 400, "illegal_argument_exception", f"Field [{path}] of type [{field.type}] has no date_histogram"
@@ -249,7 +251,7 @@ class Aggregations:
         for key in keys:
             merged = self._merged(spec, groups.get(key, empty))
             if merged["doc_count"] >= least:
-                buckets.append({"key_as_string": dates.text(key, spec.zone), "key": key, **merged})
+                buckets.append({"key_as_string": dates.written(key, spec.format, spec.zone), "key": key, **merged})
         return {"buckets": buckets}
 
     def _empty(self, spec: Spec) -> Json:
@@ -297,6 +299,9 @@ class Spec:
         self.filters: dict[str, Any] = self._read_filters(options) if self.is_filters else {}
         self.interval = self.offset = 0
         self.unit = ""
+        self.format = "" if self.is_filters else str(self.options.get("format") or "")
+        if self.format:
+            dates.formats(self.format)
         self.zone: tzinfo = dates.zone(self.options.get("time_zone"))
         if not self.is_filters:
             self._check()
@@ -473,5 +478,5 @@ def _stats(spec: Spec, own: Sequence[Json]) -> Json:
     names = STATS[spec.kind]
     shown = {("value" if len(names) == 1 else name): merged[name] for name in names}
     if spec.field.type in DATE and spec.kind in ("min", "max") and shown["value"] is not None:
-        shown["value_as_string"] = dates.text(shown["value"])
+        shown["value_as_string"] = dates.written(shown["value"], spec.format)
     return shown

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from logstore import VERSION
+from logstore import VERSION, parameters
 from logstore.errors import ApiError, bad_query, bad_request, no_index, unsupported
 from logstore.indices import Index
 from logstore.mapping import DATE, FRACTION, KEYWORD, TEXT, WHOLE
@@ -69,9 +69,10 @@ class Api:
     def answer(self, request: Request, path: str) -> Answer:
         """Raises ApiError for what cannot be answered."""
         allowed: list[str] = []
-        for methods, pattern, handler in ROUTES:
+        for methods, pattern, handler, known in ROUTES:
             if match := pattern.fullmatch(path):
                 if request.method in methods:
+                    parameters.check(known, path, request.query)
                     made = Request(request.method, match.groupdict(), request.query, request.body, request.accept)
                     answer: Answer = handler(self, made)
                     return answer
@@ -114,10 +115,11 @@ class Api:
             "relocating_shards", "initializing_shards", "unassigned_shards", "delayed_unassigned_shards",
             "number_of_pending_tasks", "number_of_in_flight_fetch", "task_max_waiting_in_queue_millis",
         )  # fmt: skip
+        late = status == "red" and "wait_for_status" in request.query
         return Answer({
-            "cluster_name": self.name, "status": status, "timed_out": False, "number_of_nodes": 1,
+            "cluster_name": self.name, "status": status, "timed_out": late, "number_of_nodes": 1,
             "number_of_data_nodes": 1, **numbers, **dict.fromkeys(zeros, 0),
-        })  # fmt: skip
+        }, 408 if late else 200)  # fmt: skip
 
     def metrics(self, request: Request) -> Answer:
         store = self.store
@@ -153,7 +155,10 @@ class Api:
         )
 
     def cat_count(self, request: Request) -> Answer:
-        count = Search(self.store, self._targets(request), {}).count()
+        body = request.json
+        if unknown := set(body) - {"query"}:
+            raise bad_query(f"request does not support {sorted(unknown)}")
+        count = Search(self.store, self._targets(request), body).count()
         return _cat(request, [{"epoch": str(int(time.time())), "count": str(count)}])
 
     # --- indices, data streams, templates ----------------------------------------------------
@@ -281,11 +286,9 @@ class Api:
             and (known.is_stream if known else _makes_stream(self.store, index))
         ):
             action = "create"
-        _refuse(request, "if_seq_no", "if_primary_term", "version", "version_type", "routing", "pipeline")
         return self._written(request, Operation(action, request.path["index"], id, request.body.strip()))
 
     def delete_document(self, request: Request) -> Answer:
-        _refuse(request, "if_seq_no", "if_primary_term", "version", "version_type", "routing")
         return self._written(request, Operation("delete", request.path["index"], request.path["id"]))
 
     def _written(self, request: Request, operation: Operation) -> Answer:
@@ -301,22 +304,20 @@ class Api:
         id = request.path["id"]
         source = self.store.get(index, id)
         about = {"_index": index.shown_name, "_id": id}
-        if request.path["kind"] == "_source":
-            if source is None:
-                raise ApiError(404, "resource_not_found_exception", f"Document not found [{index.name}]/[{id}]")
-            return Answer(orjson.Fragment(source))
+        bare = request.path["kind"] == "_source"
         if source is None:
+            if bare:
+                raise ApiError(404, "resource_not_found_exception", f"Document not found [{index.name}]/[{id}]")
             return Answer({**about, "found": False}, 404)
-        wanted = request.query.get("_source", request.query.get("_source_includes"))
-        shown: Any = orjson.Fragment(source)
-        if wanted and wanted not in ("true", "false"):
-            shown = filtered(orjson.loads(source), wanted.split(","))
+        wanted = _wanted_source(request.query)
+        shown = filtered(orjson.loads(source), wanted) if isinstance(wanted, dict) else orjson.Fragment(source)
+        if bare:
+            return Answer(shown)
         found = {**about, "_version": 1, "_seq_no": 0, "_primary_term": 1, "found": True}
-        return Answer(found if wanted == "false" else {**found, "_source": shown})
+        return Answer(found if wanted is False else {**found, "_source": shown})
 
     def bulk(self, request: Request) -> Answer:
         began = time.monotonic()
-        _refuse(request, "pipeline", "routing")
         operations = list(_operations(request.body, request.path.get("index") or ""))
         if not operations:
             raise ApiError(400, "parse_exception", "request body is required")
@@ -337,13 +338,12 @@ class Api:
 
     def delete_by_query(self, request: Request) -> Answer:
         began = time.monotonic()
-        body = request.json
-        if "query" not in body and "q" not in request.query:
+        body = _search_body(request)
+        if "query" not in body:
             raise ApiError(400, "action_request_validation_exception", "Validation Failed: 1: query is missing;")
         if unknown := set(body) - {"query"}:
             raise bad_query(f"unknown keys {sorted(unknown)} in a delete by query: logstore does not have them")
-        query = body.get("query") or {"query_string": {"query": request.query["q"]}}
-        deleted = self.store.delete_by_query(self._targets(request), query)
+        deleted = self.store.delete_by_query(self._targets(request), body["query"])
         took = round((time.monotonic() - began) * 1000)
         zeros = dict.fromkeys(("version_conflicts", "noops", "throttled_millis", "throttled_until_millis"), 0)
         return Answer({"took": took, "timed_out": False, "total": deleted, "deleted": deleted, "batches": 1, **zeros,
@@ -352,8 +352,7 @@ class Api:
     # --- searches ----------------------------------------------------------------------------
 
     def search(self, request: Request) -> Answer:
-        _refuse(request, "scroll", "routing", "preference", "search_type")
-        return Answer(Search(self.store, self._targets(request), _search_body(request)).run())
+        return Answer(_totals(request, Search(self.store, self._targets(request), _search_body(request)).run()))
 
     def count(self, request: Request) -> Answer:
         body = _search_body(request)
@@ -379,7 +378,8 @@ class Api:
             named = about.get("index", request.path.get("index") or "*")
             expression = ",".join(named) if isinstance(named, list) else str(named)
             indices = self.store.indices.resolve(expression, ignore_unavailable=bool(about.get("ignore_unavailable")))
-            return {**Search(self.store, indices, Request("POST", {}, {}, body).json).run(), "status": 200}
+            found = Search(self.store, indices, Request("POST", {}, {}, body).json).run()
+            return {**_totals(request, found), "status": 200}
         except ApiError as error:
             return error.body
 
@@ -413,6 +413,10 @@ def _mappings(index: Index) -> Json:
 
 
 def _cat(request: Request, rows: list[dict[str, str]]) -> Answer:
+    if rows and (wanted := [name for name in request.query.get("h", "").split(",") if name]):
+        if unknown := set(wanted) - set(rows[0]):
+            raise bad_request(f"logstore has no columns {sorted(unknown)} here, but {list(rows[0])}")
+        rows = [{name: row[name] for name in wanted} for row in rows]
     if request.query.get("format") == "json" or "json" in request.accept:
         return Answer(rows)
     names = list(rows[0]) if rows else []
@@ -434,12 +438,6 @@ def _named(found: dict[str, Json], name: str | None, what: str) -> dict[str, Jso
 def _makes_stream(store: Store, name: str) -> bool:
     template = store.indices._template_for(name)[1]
     return template is not None and "data_stream" in template
-
-
-def _refuse(request: Request, *names: str) -> None:
-    for name in names:
-        if name in request.query:
-            raise bad_request(f"request parameter [{name}] is not supported by logstore")
 
 
 def _outcome(outcome: Outcome) -> Json:
@@ -513,6 +511,8 @@ def _search_body(request: Request) -> Json:
     query = request.query
     if "q" in query:
         options = {"query": query["q"], "default_operator": query.get("default_operator", "or")}
+        if "analyzer" in query:
+            options["analyzer"] = query["analyzer"]
         if "df" in query:
             options["default_field"] = query["df"]
         body["query"] = {"query_string": options}
@@ -521,13 +521,33 @@ def _search_body(request: Request) -> Json:
             body[name] = query[name]
     if "sort" in query:
         body["sort"] = query["sort"].split(",")
-    if "_source" in query:
-        body["_source"] = {"true": True, "false": False}.get(query["_source"], query["_source"].split(","))
-    if "_source_includes" in query:
-        body["_source"] = query["_source_includes"].split(",")
+    if (wanted := _wanted_source(query)) is not None:
+        body["_source"] = wanted
     if "track_total_hits" in query:
         body["track_total_hits"] = request.flag("track_total_hits")
     return body
+
+
+def _wanted_source(query: dict[str, str]) -> bool | Json | None:
+    """What of a document to show, as the address asks: all, none, some of its fields; None when it does not say."""
+    given = query.get("_source", "true")
+    if given == "false":
+        return False
+    fields = "" if given == "true" else given
+    includes, excludes = query.get("_source_includes", fields), query.get("_source_excludes", "")
+    if includes or excludes:
+        return {
+            "includes": includes.split(",") if includes else [],
+            "excludes": excludes.split(",") if excludes else [],
+        }
+    return True if "_source" in query else None
+
+
+def _totals(request: Request, found: Json) -> Json:
+    """The answer of a search; `rest_total_hits_as_int` wants its total as a number."""
+    if request.flag("rest_total_hits_as_int") and "total" in found["hits"]:
+        found["hits"]["total"] = found["hits"]["total"]["value"]
+    return found
 
 
 def _all_fields(index: Index) -> Iterator[tuple[str, str]]:
@@ -554,41 +574,41 @@ Handler = Callable[[Api, Request], Answer]
 INDEX, NAME = r"(?P<index>[^_/][^/]*|_all)", r"(?P<name>[^/]+)"
 
 
-def _route(methods: str, pattern: str, handler: Handler) -> tuple[list[str], re.Pattern[str], Handler]:
-    return methods.split(), re.compile(pattern), handler
+def _route(methods: str, pattern: str, handler: Handler, known: str) -> tuple[list[str], re.Pattern[str], Handler, str]:
+    return methods.split(), re.compile(pattern), handler, known
 
 
 ROUTES = [
-    _route("GET HEAD", "/", Api.root),
-    _route("GET", "/metrics", Api.metrics),
-    _route("GET", f"/_cluster/health(?:/{INDEX})?", Api.health),
-    _route("GET", f"/_cat/indices(?:/{INDEX})?", Api.cat_indices),
-    _route("GET", "/_cat/health", Api.cat_health),
-    _route("GET", f"/_cat/count(?:/{INDEX})?", Api.cat_count),
-    _route("GET HEAD", f"/_index_template(?:/{NAME})?", Api.get_templates),
-    _route("PUT POST", f"/_index_template/{NAME}", Api.put_template),
-    _route("DELETE", f"/_index_template/{NAME}", Api.delete_template),
-    _route("GET HEAD", f"/_component_template(?:/{NAME})?", Api.get_components),
-    _route("PUT POST", f"/_component_template/{NAME}", Api.put_component),
-    _route("DELETE", f"/_component_template/{NAME}", Api.delete_component),
-    _route("GET", f"/_data_stream(?:/{NAME})?", Api.get_streams),
-    _route("PUT", f"/_data_stream/{NAME}", Api.put_stream),
-    _route("DELETE", f"/_data_stream/{NAME}", Api.delete_stream),
-    _route("POST PUT", f"(?:/{INDEX})?/_bulk", Api.bulk),
-    _route("GET POST", f"(?:/{INDEX})?/_search", Api.search),
-    _route("GET POST", f"(?:/{INDEX})?/_msearch", Api.msearch),
-    _route("GET POST", f"(?:/{INDEX})?/_count", Api.count),
-    _route("GET POST", f"(?:/{INDEX})?/_refresh", Api.refresh),
-    _route("GET POST", f"(?:/{INDEX})?/_field_caps", Api.field_caps),
-    _route("GET", f"(?:/{INDEX})?/_mappings?", Api.get_mapping),
-    _route("PUT POST", f"/{INDEX}/_mappings?", Api.put_mapping),
-    _route("POST", f"/{INDEX}/_delete_by_query", Api.delete_by_query),
-    _route("POST", f"/{INDEX}/(?P<kind>_doc)", Api.put_document),
-    _route("PUT POST", f"/{INDEX}/(?P<kind>_doc|_create)/(?P<id>.+)", Api.put_document),
-    _route("GET HEAD", f"/{INDEX}/(?P<kind>_doc|_source)/(?P<id>.+)", Api.get_document),
-    _route("DELETE", f"/{INDEX}/_doc/(?P<id>.+)", Api.delete_document),
-    _route("HEAD", f"/{INDEX}", Api.index_exists),
-    _route("GET", f"/{INDEX}", Api.get_index),
-    _route("PUT", f"/{INDEX}", Api.put_index),
-    _route("DELETE", f"/{INDEX}", Api.delete_index),
+    _route("GET HEAD", "/", Api.root, ""),
+    _route("GET", "/metrics", Api.metrics, ""),
+    _route("GET", f"/_cluster/health(?:/{INDEX})?", Api.health, parameters.HEALTH),
+    _route("GET", f"/_cat/indices(?:/{INDEX})?", Api.cat_indices, parameters.CAT),
+    _route("GET", "/_cat/health", Api.cat_health, parameters.CAT),
+    _route("GET POST", f"/_cat/count(?:/{INDEX})?", Api.cat_count, parameters.CAT),
+    _route("GET HEAD", f"/_index_template(?:/{NAME})?", Api.get_templates, parameters.TEMPLATE),
+    _route("PUT POST", f"/_index_template/{NAME}", Api.put_template, parameters.TEMPLATE),
+    _route("DELETE", f"/_index_template/{NAME}", Api.delete_template, parameters.TEMPLATE),
+    _route("GET HEAD", f"/_component_template(?:/{NAME})?", Api.get_components, parameters.TEMPLATE),
+    _route("PUT POST", f"/_component_template/{NAME}", Api.put_component, parameters.TEMPLATE),
+    _route("DELETE", f"/_component_template/{NAME}", Api.delete_component, parameters.TEMPLATE),
+    _route("GET", f"/_data_stream(?:/{NAME})?", Api.get_streams, parameters.INDEX),
+    _route("PUT", f"/_data_stream/{NAME}", Api.put_stream, parameters.INDEX),
+    _route("DELETE", f"/_data_stream/{NAME}", Api.delete_stream, parameters.INDEX),
+    _route("POST PUT", f"(?:/{INDEX})?/_bulk", Api.bulk, parameters.WRITE),
+    _route("GET POST", f"(?:/{INDEX})?/_search", Api.search, parameters.SEARCH),
+    _route("GET POST", f"(?:/{INDEX})?/_msearch", Api.msearch, parameters.MSEARCH),
+    _route("GET POST", f"(?:/{INDEX})?/_count", Api.count, parameters.COUNT),
+    _route("GET POST", f"(?:/{INDEX})?/_refresh", Api.refresh, parameters.TARGETS),
+    _route("GET POST", f"(?:/{INDEX})?/_field_caps", Api.field_caps, parameters.CAPABILITIES),
+    _route("GET", f"(?:/{INDEX})?/_mappings?", Api.get_mapping, parameters.INDEX),
+    _route("PUT POST", f"/{INDEX}/_mappings?", Api.put_mapping, parameters.INDEX),
+    _route("POST", f"/{INDEX}/_delete_by_query", Api.delete_by_query, parameters.DELETION),
+    _route("POST", f"/{INDEX}/(?P<kind>_doc)", Api.put_document, f"{parameters.WRITE} op_type"),
+    _route("PUT POST", f"/{INDEX}/(?P<kind>_doc|_create)/(?P<id>.+)", Api.put_document, f"{parameters.WRITE} op_type"),
+    _route("GET HEAD", f"/{INDEX}/(?P<kind>_doc|_source)/(?P<id>.+)", Api.get_document, parameters.DOCUMENT),
+    _route("DELETE", f"/{INDEX}/_doc/(?P<id>.+)", Api.delete_document, parameters.WRITE),
+    _route("HEAD", f"/{INDEX}", Api.index_exists, parameters.INDEX),
+    _route("GET", f"/{INDEX}", Api.get_index, parameters.INDEX),
+    _route("PUT", f"/{INDEX}", Api.put_index, parameters.INDEX),
+    _route("DELETE", f"/{INDEX}", Api.delete_index, parameters.INDEX),
 ]

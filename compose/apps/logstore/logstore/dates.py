@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from logstore.errors import bad_query
+from logstore.errors import bad_query, bad_request
 
 DATE = re.compile(
     r"(?P<year>\d{4})(?:-(?P<month>\d{1,2})(?:-(?P<day>\d{1,2}))?)?"
@@ -15,7 +16,14 @@ DATE = re.compile(
     r"(?P<zone>Z|[+-]\d{2}:?\d{2}|[+-]\d{2})?"
 )
 STEP = re.compile(r"([+-]\d*|/)([yMwdhHms])")
+NUMBER = re.compile(r"-?\d+(\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 FIXED = re.compile(r"(\d+)(ms|s|m|h|d|nanos|micros)")
+EPOCHS = {"epoch_second": 1000, "epoch_millis": 1}
+DAYS = {"date", "strict_date", "yyyy-MM-dd"}
+MOMENTS = {
+    "date_optional_time", "strict_date_optional_time", "strict_date_optional_time_nanos", "date_time",
+    "strict_date_time", "date_time_no_millis", "strict_date_time_no_millis", "iso8601",
+}  # fmt: skip
 UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "H": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 FIRST, LAST = -(2**53), 2**53  # beyond these a JSON number is no longer exact
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -79,6 +87,42 @@ def parse(value: Any, tz: tzinfo = UTC, round_up: bool = False) -> int:
         raise ValueError(f"failed to parse date field [{value}]: no such date") from None
 
 
+def formats(given: str) -> list[str]:
+    """The formats in `epoch_second||strict_date_optional_time`. Raises ApiError for one that we do not have."""
+    named = str(given).split("||")
+    for name in named:
+        if name not in EPOCHS.keys() | DAYS | MOMENTS:
+            have = ", ".join(sorted(EPOCHS.keys() | DAYS | MOMENTS))
+            raise bad_request(f"Invalid format: [{name[:100]}]: logstore has {have}")
+    return named
+
+
+def _parse_as(value: Any, format: str, tz: tzinfo, round_up: bool) -> int:
+    """As `parse`, with the date in one of the formats named."""
+    for name in formats(format):
+        text = str(value).strip()
+        try:
+            if name not in EPOCHS:
+                if not DATE.fullmatch(text) or (name in DAYS and len(text) > 10):
+                    continue
+                return _from_parts(DATE.fullmatch(text), tz, round_up)  # type: ignore[arg-type]
+            if not isinstance(value, bool) and NUMBER.fullmatch(text):
+                whole = "." not in text and "e" not in text.lower()
+                last = EPOCHS[name] - 1 if round_up and whole else 0
+                return parse(math.floor(float(text) * EPOCHS[name]) + last)
+        except (ValueError, OverflowError):
+            continue
+    raise ValueError(f"failed to parse date field [{value}] with format [{format}]")
+
+
+def written(millis: int | float, format: str, tz: tzinfo = UTC) -> str:
+    """The date in the first of the formats named; without one as `text` writes it."""
+    name = formats(format)[0] if format else ""
+    if name in EPOCHS:
+        return str(int(millis) // EPOCHS[name])
+    return text(millis, tz)[:10] if name in DAYS else text(millis, tz)
+
+
 def _from_parts(match: re.Match[str], tz: tzinfo, round_up: bool) -> int:
     given = {unit: int(match[unit]) for unit in ("year", "month", "day", "hour", "minute", "second") if match[unit]}
     if match["zone"]:
@@ -92,15 +136,15 @@ def _from_parts(match: re.Match[str], tz: tzinfo, round_up: bool) -> int:
     return to_millis(moment)
 
 
-def parse_math(value: Any, now: int, tz: tzinfo = UTC, round_up: bool = False) -> int:
+def parse_math(value: Any, now: int, tz: tzinfo = UTC, round_up: bool = False, format: str = "") -> int:
     """A date, or date math on one: `now-15m`, `now/d`, `2026-11-24||+1M/d`. Raises ApiError."""
     if not isinstance(value, str):
-        return _parsed(value, tz, round_up)
+        return _parsed(value, tz, round_up, format)
     if value.startswith("now"):
         moment, steps = now, value[3:]
     else:
         anchor, bars, steps = value.partition("||")
-        moment = _parsed(anchor, tz, round_up and not bars)
+        moment = _parsed(anchor, tz, round_up and not bars, format)
     at = 0
     while at < len(steps):
         step = STEP.match(steps, at)
@@ -114,9 +158,9 @@ def parse_math(value: Any, now: int, tz: tzinfo = UTC, round_up: bool = False) -
     return moment
 
 
-def _parsed(value: Any, tz: tzinfo, round_up: bool) -> int:
+def _parsed(value: Any, tz: tzinfo, round_up: bool, format: str) -> int:
     try:
-        return parse(value, tz, round_up)
+        return _parse_as(value, format, tz, round_up) if format else parse(value, tz, round_up)
     except ValueError as error:
         raise bad_query(str(error)) from None
 

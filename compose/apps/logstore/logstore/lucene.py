@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from luqum import tree
@@ -15,16 +16,31 @@ Dsl = dict[str, Any]
 LONGEST = 10_000
 ESCAPED = re.compile(r"\\(.)")
 WILD = re.compile(r"(?<!\\)(?:\\\\)*[*?]")
+# What stays as it is (escapes, phrases, ranges, regular expressions), or an operator written as a sign.
+SIGN = re.compile(
+    r"""(?P<kept>\\.|"(?:\\.|[^"\\])*"|[\[{][^\]}]*[\]}]|(?:(?<=[\s:(])|^)/(?:\\.|[^/\\])*/)|(?P<sign>&&|\|\||!)"""
+)
+WORDS = {"&&": " AND ", "||": " OR ", "!": " NOT "}
 
 
-def to_query(text: str, default_fields: list[str], default_operator: str) -> Dsl:
-    """The query object for the text. Words without a field search the `default_fields`. Raises ApiError."""
+def to_query(
+    text: str,
+    default_fields: list[str],
+    default_operator: str,
+    expand: Callable[[list[str]], list[str]],
+    time_zone: str | None = None,
+) -> Dsl:
+    """The query object for the text. Words without a field search the `default_fields`. Raises ApiError.
+
+    `expand` gives the fields that a name with `*` stands for.
+    """
     if len(text) > LONGEST:
         raise bad_query(f"Failed to parse query: it is longer than {LONGEST} characters")
     if not text.strip():
         return {"match_none": {}}
     try:
-        return _Translation(default_fields, default_operator.lower()).of(parse(text), None)
+        worded = SIGN.sub(lambda found: found["kept"] or WORDS[found["sign"]], text)
+        return _Translation(default_fields, default_operator.lower(), expand, time_zone).of(parse(worded), None)
     except ParseError as error:
         raise bad_query(f"Failed to parse query [{text[:200]}]: {error}") from None
     except RecursionError:
@@ -32,9 +48,15 @@ def to_query(text: str, default_fields: list[str], default_operator: str) -> Dsl
 
 
 class _Translation:
-    def __init__(self, default_fields: list[str], default_operator: str) -> None:
-        self.default_fields = default_fields
-        self.default_operator = default_operator
+    def __init__(
+        self,
+        default_fields: list[str],
+        default_operator: str,
+        expand: Callable[[list[str]], list[str]],
+        time_zone: str | None,
+    ) -> None:
+        self.default_fields, self.default_operator, self.expand = default_fields, default_operator, expand
+        self.zone = {"time_zone": time_zone} if time_zone else {}
 
     def of(self, node: Any, field: str | None) -> Dsl:
         match node:
@@ -62,10 +84,10 @@ class _Translation:
                     field, lambda f: {"fuzzy": {f: {"value": _plain(str(node.term)), "fuzziness": distance}}}
                 )
             case tree.Range():
-                return self._on(field, lambda f: {"range": {f: _range(node)}})
+                return self._on(field, lambda f: {"range": {f: {**_range(node), **self.zone}}})
             case tree.From() | tree.To():
                 name = ("gt" if isinstance(node, tree.From) else "lt") + ("e" if node.include else "")
-                return self._on(field, lambda f: {"range": {f: {name: _plain(str(node.a))}}})
+                return self._on(field, lambda f: {"range": {f: {name: _plain(str(node.a)), **self.zone}}})
             case tree.Phrase():
                 return self._on(field, lambda f: {"match_phrase": {f: _phrase(node)}})
             case tree.Regex():
@@ -103,9 +125,10 @@ class _Translation:
 
     def _on(self, field: str | None, make: Any) -> Dsl:
         """The clause on its field, or on any of the default fields; there it need not fit every one."""
-        if field is not None:
+        if field is not None and "*" not in field:
             return {"lenient": make(field)}
-        return _bool(should=[{"lenient": make(name)} for name in self.default_fields]) or {"match_none": {}}
+        names = self.default_fields if field is None else self.expand([field])
+        return _bool(should=[{"lenient": make(name)} for name in names]) if names else {"match_none": {}}
 
 
 def _bool(**clauses: list[Dsl]) -> Dsl:

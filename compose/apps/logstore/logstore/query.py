@@ -17,7 +17,11 @@ from logstore.mapping import DATE, FRACTION, KEYWORD, SHIELD, TEXT, WHOLE, Field
 
 DEEPEST, MOST_CLAUSES = 30, 1024
 META = re.compile(r"[\\.+*?()|\[\]{}^$#&~-]")  # what a regular expression would read as more than itself
-RANGE_KEYS = {"gt", "gte", "lt", "lte", "from", "to", "format", "time_zone", "boost", "relation"}
+RANGE_KEYS = {
+    "gt", "gte", "lt", "lte", "from", "to", "include_lower", "include_upper", "format", "time_zone", "boost",
+    "relation",
+}  # fmt: skip
+PATTERN_KEYS = {"value", "case_insensitive", "boost", "rewrite"}
 NOT_FOR_THE_QUERY_PARSER = re.compile(r"([^A-Za-z0-9_.])")
 
 
@@ -40,7 +44,7 @@ class Compiler:
         """The query for `{"match": {…}}` and the like; None means all. Raises ApiError."""
         within = _any([self._term("index", name) for name in self.targets])
         if body is None:
-            return within
+            return Query.const_score_query(within, 1.0)
         return _all([self._scored(body), _unscored(within)])
 
     def _scored(self, body: Any) -> Query:
@@ -65,7 +69,8 @@ class Compiler:
         if kind == "lenient":
             return self._lenient(content, depth)
         if kind == "constant_score":
-            return self._query(_object(kind, content).get("filter"), depth + 1)
+            _refuse_unknown(kind, _object(kind, content), {"filter", "boost"})
+            return Query.const_score_query(self._query(content.get("filter"), depth + 1), _boost(content))
         make = getattr(self, f"_make_{kind}", None) if isinstance(kind, str) and kind.isidentifier() else None
         if make is None:
             raise bad_query(f"unknown query [{str(kind)[:100]}]: logstore does not have it")
@@ -91,7 +96,8 @@ class Compiler:
         elif should:
             clauses += [(Occur.Should, one) for one in should]
         if not any(occur is Occur.Must for occur, _ in clauses):
-            clauses.append((Occur.Must, Query.all_query()))
+            score = 0.0 if clauses else 1.0
+            clauses.append((Occur.Must, Query.const_score_query(Query.all_query(), score)))
         return Query.boolean_query(clauses)
 
     def _lenient(self, content: Any, depth: int) -> Query:
@@ -106,9 +112,11 @@ class Compiler:
     # --- one method per kind of query ------------------------------------------------------
 
     def _make_match_all(self, content: dict[str, Any], depth: int) -> Query:
-        return Query.all_query()
+        _refuse_unknown("match_all", content, {"boost"})
+        return Query.const_score_query(Query.all_query(), _boost(content))
 
     def _make_match_none(self, content: dict[str, Any], depth: int) -> Query:
+        _refuse_unknown("match_none", content, {"boost"})
         return Query.empty_query()
 
     def _make_query_string(self, content: dict[str, Any], depth: int) -> Query:
@@ -121,20 +129,29 @@ class Compiler:
             "lenient",
             "boost",
             "time_zone",
+            "analyzer",
         }
         _refuse_unknown("query_string", content, known)
+        _refuse_analyzer("query_string", content)
         text = content.get("query")
         if not isinstance(text, str):
             raise bad_query("[query_string] must be provided with a [query]")
         named = content.get("fields") or ([content["default_field"]] if content.get("default_field") else [])
-        fields = self._expanded(named) or self._default_fields()
-        return self._query(lucene.to_query(text, fields, str(content.get("default_operator", "or"))), depth)
+        fields = self._expanded(named) if named else self._default_fields()
+        operator = str(content.get("default_operator", "or")).lower()
+        if operator not in ("and", "or"):
+            raise bad_query(f"[query_string] default_operator must be and or or, not [{operator[:100]}]")
+        made = lucene.to_query(text, fields, operator, self._expanded, content.get("time_zone"))
+        return self._query(made, depth)
 
     def _make_match(self, content: dict[str, Any], depth: int) -> Query:
         path, options = _one_field("match", content, "query")
-        _refuse_unknown(
-            "match", options, {"query", "operator", "minimum_should_match", "lenient", "boost", "fuzziness"}
-        )
+        known = {"query", "operator", "minimum_should_match", "lenient", "boost", "fuzziness", "analyzer"}
+        _refuse_unknown("match", options, known)
+        _refuse_analyzer("match", options)
+        if options.get("lenient") in (True, "true"):
+            strict = {name: value for name, value in options.items() if name != "lenient"}
+            return self._lenient({"match": {path: strict}}, depth)
         if options.get("fuzziness") not in (None, 0, "0"):
             raise bad_query("[match] logstore does not have [fuzziness] here")
 
@@ -149,17 +166,24 @@ class Compiler:
         return self._on(path, on_text, lambda p, f: self._exact(p, f, options["query"]))
 
     def _make_multi_match(self, content: dict[str, Any], depth: int) -> Query:
-        _refuse_unknown("multi_match", content, {"query", "fields", "type", "operator", "lenient"})
+        _refuse_unknown("multi_match", content, {"query", "fields", "type", "operator", "lenient", "boost", "analyzer"})
+        _refuse_analyzer("multi_match", content)
+        if content.get("type") not in (None, "best_fields", "most_fields", "phrase"):
+            raise bad_query(f"[multi_match] logstore does not have type [{str(content['type'])[:100]}]")
         kind = {"phrase": "match_phrase"}.get(str(content.get("type")), "match")
         options = {"query": content.get("query", "")}
         if kind == "match" and "operator" in content:
             options["operator"] = content["operator"]
-        fields = self._expanded(content.get("fields") or []) or self._default_fields()
+        named = content.get("fields") or []
+        fields = self._expanded([named] if isinstance(named, str) else named) if named else self._default_fields()
+        if not fields:
+            return Query.empty_query()
         return self._query({"bool": {"should": [{"lenient": {kind: {name: options}}} for name in fields]}}, depth)
 
     def _make_match_phrase(self, content: dict[str, Any], depth: int) -> Query:
         path, options = _one_field("match_phrase", content, "query")
-        _refuse_unknown("match_phrase", options, {"query", "slop", "boost"})
+        _refuse_unknown("match_phrase", options, {"query", "slop", "boost", "analyzer"})
+        _refuse_analyzer("match_phrase", options)
 
         def on_text(path: str) -> Query:
             words = self.analyze(str(options["query"]))
@@ -188,14 +212,19 @@ class Compiler:
         return _any([self._query({"term": {path: value}}, depth) for value in values])
 
     def _make_ids(self, content: dict[str, Any], depth: int) -> Query:
+        _refuse_unknown("ids", content, {"values", "boost"})
         ids = content.get("values") or []
         if len(ids) * len(self.targets) > MOST_CLAUSES:
             raise ApiError(400, "too_many_clauses", f"maxClauseCount is set to {MOST_CLAUSES}")
         return _any([self._term("uid", f"{name}\0{id}") for name in self.targets for id in ids])
 
     def _make_exists(self, content: dict[str, Any], depth: int) -> Query:
-        path = str(content.get("field", ""))
-        found = [self._exists(real, field) for real, field in self.fields(path)]
+        _refuse_unknown("exists", content, {"field", "boost"})
+        path = content.get("field")
+        if not isinstance(path, str) or not path:
+            raise bad_query("[exists] must be provided with a [field]")
+        names = self._expanded([path]) if "*" in path and not self.fields(path) else [path]
+        found = [self._exists(real, field) for name in names for real, field in self.fields(name)]
         if not found and any(path in mapping.objects for mapping in self.targets.values()):
             found = [Query.exists_query(f"exact.{path}", True)]
         return _any(found)
@@ -209,20 +238,24 @@ class Compiler:
 
     def _make_prefix(self, content: dict[str, Any], depth: int) -> Query:
         path, options = _one_field("prefix", content, "value")
+        _refuse_unknown("prefix", options, PATTERN_KEYS)
         pattern = META.sub(r"\\\g<0>", str(options.get("value", ""))) + ".*"
         return self._pattern(path, pattern, bool(options.get("case_insensitive")))
 
     def _make_wildcard(self, content: dict[str, Any], depth: int) -> Query:
         path, options = _one_field("wildcard", content, "value")
+        _refuse_unknown("wildcard", options, PATTERN_KEYS | {"wildcard"})
         pattern = _from_wildcard(str(options.get("value", options.get("wildcard", ""))))
         return self._pattern(path, pattern, bool(options.get("case_insensitive")))
 
     def _make_regexp(self, content: dict[str, Any], depth: int) -> Query:
         path, options = _one_field("regexp", content, "value")
-        return self._pattern(path, f"(?:{options.get('value', '')})", False)
+        _refuse_unknown("regexp", options, PATTERN_KEYS | {"max_determinized_states"})
+        return self._pattern(path, f"(?:{options.get('value', '')})", bool(options.get("case_insensitive")))
 
     def _make_fuzzy(self, content: dict[str, Any], depth: int) -> Query:
         path, options = _one_field("fuzzy", content, "value")
+        _refuse_unknown("fuzzy", options, {"value", "fuzziness", "boost", "rewrite"})
         distance = options.get("fuzziness", "AUTO")
         value = str(options.get("value", ""))
         edits = min(2, len(value) // 3) if distance == "AUTO" else int(distance)
@@ -239,6 +272,9 @@ class Compiler:
         options = _object("range", options)
         _refuse_unknown("range", options, RANGE_KEYS)
         limits = {name: options[name] for name in ("gt", "gte", "lt", "lte") if options.get(name) is not None}
+        limits |= _old_limits(options)
+        if options.get("format"):
+            dates.formats(options["format"])
         return _any([self._range(real, field, limits, options) for real, field in self.fields(path)])
 
     def _range(self, path: str, field: Field, limits: dict[str, Any], options: dict[str, Any]) -> Query:
@@ -247,7 +283,7 @@ class Compiler:
         if field.type in DATE:
             tz = dates.zone(options.get("time_zone"))
             limits = {
-                name: dates.parse_math(value, self.now, tz, round_up=name in ("gt", "lte"))
+                name: dates.parse_math(value, self.now, tz, name in ("gt", "lte"), str(options.get("format") or ""))
                 for name, value in limits.items()
             }
         elif field.type in WHOLE:
@@ -362,6 +398,29 @@ def _refuse_unknown(kind: str, content: dict[str, Any], known: set[str]) -> None
     for key in content:
         if key not in known:
             raise bad_query(f"[{kind}] query does not support [{str(key)[:100]}] in logstore")
+
+
+def _refuse_analyzer(kind: str, content: dict[str, Any]) -> None:
+    if content.get("analyzer") not in (None, "standard"):
+        raise bad_query(f"[{kind}] logstore has the analyzer [standard] only, not [{str(content['analyzer'])[:100]}]")
+
+
+def _boost(content: dict[str, Any]) -> float:
+    boost: float = convert("boost", content.get("boost", 1.0), "double")
+    return float(boost)
+
+
+def _old_limits(options: dict[str, Any]) -> dict[str, Any]:
+    """The limits in the words before `gte` and `lte`: `from`, `to`, and whether they are included."""
+    limits: dict[str, Any] = {}
+    for old, included, new in (("from", "include_lower", "gt"), ("to", "include_upper", "lt")):
+        if old not in options and included in options:
+            raise bad_query(f"[range] query: [{included}] needs [{old}]")
+        if options.get(old) is not None:
+            if new in options or new + "e" in options:
+                raise bad_query(f"[range] query: [{old}] and [{new}], [{new}e] do not go together")
+            limits[new + ("e" if options.get(included, True) in (True, "true") else "")] = options[old]
+    return limits
 
 
 def _one_field(kind: str, content: dict[str, Any], short: str) -> tuple[str, Any]:

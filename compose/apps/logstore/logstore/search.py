@@ -29,16 +29,18 @@ KNOWN = {
 }  # fmt: skip
 NOT_YET = {"min_score", "post_filter", "stored_fields"}
 ARRIVAL = ("_doc", "_seq_no", "_shard_doc")
+FIELD_OPTIONS = {"field", "format"}
 SORT_OPTIONS = {"order", "unmapped_type", "missing", "mode", "format", "numeric_type"}
 
 
 @dataclass(frozen=True)
 class Key:
-    """One key to sort by. `first`: documents without a value come first."""
+    """One key to sort by. `first`: documents without a value come first. `format`: how dates are shown."""
 
     field: str
     descending: bool
     first: bool = False
+    format: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Search:
                 f"[{WINDOW}] but was [{self.start + self.size}]"
             )
             raise bad_request(reason)
+        self.fields = [_shown_field(entry) for entry in _listed(body.get("fields"))]
         self.keys = [self._key(entry) for entry in _listed(body.get("sort"))]
         self.after = body.get("search_after")
         if self.after is not None and (not isinstance(self.after, list) or len(self.after) != len(self.keys)):
@@ -164,7 +167,7 @@ class Search:
         return Query.boolean_query([(Occur.Should, beyond), (Occur.Should, same.and_must_match(ties))], 1)
 
     def _time_value(self, value: Any) -> int:
-        return dates.parse_math(value, self.compiler.now)
+        return dates.parse_math(value, self.compiler.now, format=self.keys[0].format)
 
     def _by_value(self, query: Query) -> tuple[list[Hit], int]:
         """By any field: the values are read from the documents, so there may not be too many of them."""
@@ -188,7 +191,9 @@ class Search:
     def _after_value(self, value: Any, key: Key) -> Any:
         found = self.compiler.fields(key.field)
         is_date = bool(found) and found[0][1].type in DATE
-        return dates.parse_math(value, self.compiler.now) if is_date and value is not None else value
+        if not is_date or value is None:
+            return value
+        return dates.parse_math(value, self.compiler.now, format=key.format)
 
     def _rank(self, values: Sequence[Any]) -> tuple[Any, ...]:
         return tuple(
@@ -230,7 +235,17 @@ class Search:
         special = field == "_score" or field in ARRIVAL
         if not special and self.indices and not self.compiler.fields(field) and "unmapped_type" not in options:
             raise bad_query(f"No mapping found for [{field[:200]}] in order to sort on")
-        return Key(field, order == "desc", options.get("missing") == "_first")
+        missing, mode = options.get("missing", "_last"), options.get("mode")
+        if missing not in ("_first", "_last"):
+            raise bad_query(f"[sort] missing must be _first or _last in logstore, not [{str(missing)[:100]}]")
+        if mode not in (None, "max" if order == "desc" else "min"):
+            raise bad_query(f"[sort] logstore does not have mode [{str(mode)[:100]}] with order {order}")
+        format = str(options.get("format") or "")
+        if format:
+            dates.formats(format)
+            if any(found.type not in DATE for _, found in self.compiler.fields(field)):
+                raise bad_query(f"[sort] format is for dates, and [{field[:200]}] is none")
+        return Key(field, order == "desc", missing == "_first", format)
 
     # --- showing ---------------------------------------------------------------------------
 
@@ -247,14 +262,22 @@ class Search:
         if "fields" in self.body:
             shown["fields"] = self._fields(orjson.loads(source))
         if self.keys:
-            shown["sort"] = list(hit.sort)
+            shown["sort"] = [
+                dates.written(value, key.format) if key.format and value is not None else value
+                for value, key in zip(hit.sort, self.keys, strict=True)
+            ]
         return shown
 
     def _fields(self, source: Json) -> Json:
-        names = [entry["field"] if isinstance(entry, dict) else str(entry) for entry in _listed(self.body["fields"])]
-        paths = self.compiler._expanded(names)
-        found = {path: values_at(source, real[0][0]) for path in paths if (real := self.compiler.fields(path))}
-        return {path: values for path, values in found.items() if values}
+        shown: Json = {}
+        for name, format in self.fields:
+            for path in self.compiler._expanded([name]):
+                if (real := self.compiler.fields(path)) and (values := values_at(source, real[0][0])):
+                    kind = real[0][1].type
+                    if format and kind in DATE:
+                        values = [dates.written(convert(path, value, kind), format) for value in values]
+                    shown[path] = values
+        return shown
 
 
 class _Reversed:
@@ -322,6 +345,20 @@ def _listed(value: Any) -> list[Any]:
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
+
+
+def _shown_field(entry: Any) -> tuple[str, str]:
+    """The name and the format of an entry of `fields`."""
+    if not isinstance(entry, dict):
+        return str(entry), ""
+    if "field" not in entry:
+        raise bad_query("[fields] needs a [field] in each object")
+    if unknown := set(entry) - FIELD_OPTIONS:
+        raise bad_query(f"[fields] does not support {sorted(unknown)} in logstore")
+    format = str(entry.get("format") or "")
+    if format:
+        dates.formats(format)
+    return str(entry["field"]), format
 
 
 def _count(body: Json, name: str, default: int) -> int:

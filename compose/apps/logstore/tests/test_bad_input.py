@@ -56,6 +56,24 @@ def nested(depth: int) -> dict[str, Any]:
         {"__class__": {}},
         {"ids": {"values": ["x"] * 5000}},
         {"bool": {"minimum_should_match": "most", "should": [{"match_all": {}}]}},
+        {"bool": {"_name": "x", "must": []}},
+        {"exists": {}},
+        {"exists": {"field": 5}},
+        {"exists": {"field": "a", "_name": "x"}},
+        {"range": {"@timestamp": {"gte": 1, "format": "dd/MM/yyyy"}}},
+        {"range": {"@timestamp": {"gte": "yesterday", "format": "epoch_second"}}},
+        {"range": {"@timestamp": {"gte": "2026-11-24T10:00:00Z", "format": "epoch_millis"}}},
+        {"range": {"@timestamp": {"gte": 1795514407, "format": "strict_date_optional_time"}}},
+        {"range": {"took": {"from": 1, "gte": 1}}},
+        {"range": {"took": {"gte": 1, "include_lower": False}}},
+        {"match": {"message": {"query": "y", "analyzer": "english"}}},
+        {"query_string": {"query": "y", "analyzer": "english"}},
+        {"query_string": {"query": "y", "default_operator": "xor"}},
+        {"query_string": {"query": "y &&"}},
+        {"multi_match": {"query": "y", "type": "phrase_prefix"}},
+        {"wildcard": {"message": {"value": "y", "flags": "ALL"}}},
+        {"prefix": {"message": {"value": "y", "_name": "x"}}},
+        {"fuzzy": {"message": {"value": "y", "prefix_length": 1}}},
     ],
     ids=lambda query: orjson.dumps(query)[:60].decode(),
 )
@@ -76,6 +94,12 @@ def test_hostile_query_is_refused(ask: Ask, query: Any) -> None:
         {"sort": [{"@timestamp": {"order": "up"}}]},
         {"sort": ["took"], "search_after": [1, 2]},
         {"highlight": {}},
+        {"sort": [{"took": {"format": "epoch_millis"}}]},
+        {"sort": [{"@timestamp": {"format": "yyyy"}}]},
+        {"sort": [{"@timestamp": {"missing": 5}}]},
+        {"sort": [{"@timestamp": {"mode": "avg"}}]},
+        {"fields": [{"field": "@timestamp", "format": "yyyy"}]},
+        {"fields": [{"field": "took", "include_unmapped": True}]},
         {"sort": ["_doc"], "search_after": ["x"]},
         {"knn": {}},
         {"script_fields": {}},
@@ -99,6 +123,8 @@ def test_hostile_search_is_refused(ask: Ask, body: Any) -> None:
         {"x": {"date_histogram": {"field": "@timestamp", "fixed_interval": "0s"}}},
         {"x": {"date_histogram": {"field": "took", "fixed_interval": "1s"}}},
         {"x": {"scripted_metric": {}}},
+        {"x": {"date_histogram": {"field": "@timestamp", "fixed_interval": "1000d", "format": "yyyy"}}},
+        {"x": {"max": {"field": "took", "format": "epoch_millis"}}},
         {"x": {"terms": {"script": "x"}}},
         {"x": {}},
         [],
@@ -211,3 +237,34 @@ def test_wrong_password_is_refused_everywhere(ask: Ask, store: Store) -> None:
         for path in ("/", "/_search", "/-/explorer.js", "/nothing"):
             ask("GET", path, status=401, HTTP_AUTHORIZATION=login.encode().decode("latin-1"))
     assert ask("GET", "/-/healthy", HTTP_AUTHORIZATION="") == "ok\n"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "reason"),
+    [
+        ("GET", "/logs-*/_search?foo=1", "request [/logs-*/_search] contains unrecognized parameter: [foo]"),
+        ("GET", "/_search?foo&scroll=1m", "request [/_search] contains unrecognized parameters: [foo], [scroll]"),
+        ("GET", "/logs-*/_count?min_score=1", "request [/logs-*/_count] contains unrecognized parameter: [min_score]"),
+        ("POST", "/_bulk?pipeline=x", "request [/_bulk] contains unrecognized parameter: [pipeline]"),
+        ("PUT", "/logs-a-b/_doc/1?routing=x", "request [/logs-a-b/_doc/1] contains unrecognized parameter: [routing]"),
+        ("GET", "/_cat/indices?s=index", "request [/_cat/indices] contains unrecognized parameter: [s]"),
+        ("GET", "/_search?typed_keys", "request [/_search]: logstore does not have [typed_keys=]"),
+        ("GET", "/_search?format=yaml", "request [/_search]: logstore does not have [format=yaml]"),
+    ],
+)
+def test_unknown_parameter_is_refused(ask: Ask, method: str, path: str, reason: str) -> None:
+    error = ask(method, path, status=400)["error"]
+    assert (error["type"], error["reason"]) == ("illegal_argument_exception", reason)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/logs-*/_search?ignore_unavailable=true&preference=_local&request_cache=false&pretty",
+        "/_search?typed_keys=false&search_type=query_then_fetch&format=json",
+        "/_cluster/health?wait_for_status=yellow&timeout=5s",
+        "/_cat/indices?v&expand_wildcards=all",
+    ],
+)
+def test_parameter_that_changes_nothing_is_taken(ask: Ask, path: str) -> None:
+    ask("GET", path)

@@ -113,6 +113,26 @@ QUERIES: list[tuple[Any, Callable[[Document], bool]]] = [
      lambda d: number(d) in (1, 2)),
     ({"range": {"@timestamp": {"gte": "2026-11-24||/d", "lte": "2026-11-24T10:00||/m"}}}, lambda d: 7 * number(d) < 60),
     ({"range": {"@timestamp": {"gt": "now+10y"}}}, lambda d: False),
+    ({"range": {"@timestamp": {"gte": 1795514407, "lt": "1795514421", "format": "epoch_second"}}},
+     lambda d: number(d) in (1, 2)),
+    ({"range": {"@timestamp": {"gte": 1795514407000, "lte": 1795514414000, "format": "epoch_millis"}}},
+     lambda d: number(d) in (1, 2)),
+    ({"range": {"@timestamp": {"gte": "1795514407||+7s", "lte": "2026-11-24T10:00:14",
+                               "format": "strict_date_optional_time||epoch_second"}}}, lambda d: number(d) == 2),
+    ({"range": {"took": {"from": 10, "to": 12}}}, lambda d: 10 <= d["took"] <= 12),
+    ({"range": {"took": {"from": 10, "to": 12, "include_lower": False, "include_upper": False}}},
+     lambda d: 10 < d["took"] < 12),
+    ({"range": {"took": {"from": None, "to": 1}}}, lambda d: d["took"] <= 1),
+    ({"exists": {"field": "tag*"}}, lambda d: "tags" in d),
+    ({"exists": {"field": "nowhere.*"}}, lambda d: False),
+    ({"match": {"took": {"query": "nonsense", "lenient": True}}}, lambda d: False),
+    ({"match": {"message": {"query": "order", "analyzer": "standard"}}}, lambda d: True),
+    ({"multi_match": {"query": "orders", "fields": ["nowhere.*"]}}, lambda d: False),
+    ({"query_string": {"query": "orders", "fields": ["nowhere.*"]}}, lambda d: False),
+    ({"query_string": {"query": "orders", "default_field": "service.*"}}, lambda d: number(d) % 3 == 0),
+    ({"query_string": {"query": "@timestamp:[2026-11-24T11:00:07 TO 2026-11-24T11:00:14]", "time_zone": "+01:00"}},
+     lambda d: number(d) in (1, 2)),
+    ({"regexp": {"service.name": {"value": "ORDERS", "case_insensitive": True}}}, lambda d: number(d) % 3 == 0),
     ({"bool": {"must": {"term": {"level": "error"}}, "must_not": [{"term": {"service.name": "orders"}}]}},
      lambda d: number(d) % 5 == 0 and number(d) % 3 != 0),
     ({"bool": {"must_not": {"exists": {"field": "tags"}}}}, lambda d: "tags" not in d),
@@ -159,6 +179,19 @@ LUCENE: list[tuple[str, Callable[[Document], bool]]] = [
     ("@timestamp:[2026-11-24T10:00:07 TO 2026-11-24T10:00:14]", lambda d: number(d) in (1, 2)),
     ('@timestamp:"2026-11-24T10:00:07Z"', lambda d: number(d) == 1),
     ("service.name:/gate.*/", lambda d: number(d) % 3 == 1),
+    ("level:error && service.name:orders", lambda d: number(d) % 15 == 0),
+    ("level:error || service.name:orders", lambda d: number(d) % 5 == 0 or number(d) % 3 == 0),
+    ("(level:error||took:2)&&!tags:slow", lambda d: (number(d) % 5 == 0 or d["took"] == 2) and "tags" not in d),
+    ("!level:error", lambda d: number(d) % 5 != 0),
+    ("! level:error", lambda d: number(d) % 5 != 0),
+    ("level:error !service.name:orders", lambda d: number(d) % 5 == 0 and number(d) % 3 != 0),
+    ('"order && || ! 42"', lambda d: number(d) == 42),
+    ("order\\!", lambda d: True),
+    ("service.name:/(orders||gate.*)/", lambda d: number(d) % 3 < 2),
+    ("service.\\*:orders", lambda d: number(d) % 3 == 0),
+    ("service.*:orders", lambda d: number(d) % 3 == 0),
+    ("nowhere.*:orders", lambda d: False),
+    ("_exists_:tag*", lambda d: "tags" in d),
 ]
 
 
@@ -268,6 +301,14 @@ def test_numbers(logs: Ask) -> None:
     assert answer["empty"]["value"] is None
 
 
+def test_dates_of_aggregations_are_shown_in_the_format_asked_for(logs: Ask) -> None:
+    hours = {"field": "@timestamp", "fixed_interval": "1h", "format": "epoch_second"}
+    newest = {"max": {"field": "@timestamp", "format": "strict_date"}}
+    answer = aggregated(logs, {"time": {"date_histogram": hours}, "newest": newest})
+    assert [bucket["key_as_string"] for bucket in answer["time"]["buckets"]] == ["1795514400"]
+    assert answer["newest"]["value_as_string"] == "2026-11-24"
+
+
 def test_date_histogram_with_two_levels_below(logs: Ask) -> None:
     aggs = {
         "time": {
@@ -355,3 +396,71 @@ def test_delete_by_query_deletes_and_tells_how_many(logs: Ask) -> None:
     answer = logs("POST", "/logs-*/_delete_by_query", {"query": {"term": {"level": "error"}}})
     assert answer["deleted"] == 60
     assert found(logs, {"match_all": {}}) == matching(lambda d: number(d) % 5 != 0)
+
+
+@pytest.mark.parametrize(
+    ("body", "score"),
+    [
+        ({}, 1.0),
+        ({"query": {"match_all": {}}}, 1.0),
+        ({"query": {"match_all": {"boost": 2}}}, 2.0),
+        ({"query": {"bool": {}}}, 1.0),
+        ({"query": {"constant_score": {"filter": {"match": {"message": "order"}}}}}, 1.0),
+        ({"query": {"bool": {"filter": [{"match_all": {}}]}}}, 0.0),
+    ],
+    ids=str,
+)
+def test_score_without_words_is_the_same_for_all(logs: Ask, body: Any, score: float) -> None:
+    hits = logs("POST", "/logs-*/_search", body)["hits"]
+    assert {hit["_score"] for hit in hits["hits"]} == {score}
+    assert hits["max_score"] == score
+
+
+@pytest.mark.parametrize(
+    ("format", "shown"),
+    [
+        ("epoch_millis", "1795514407000"),
+        ("epoch_second", "1795514407"),
+        ("strict_date_optional_time_nanos", "2026-11-24T10:00:07.000Z"),
+        ("strict_date", "2026-11-24"),
+    ],
+)
+def test_dates_are_shown_in_the_format_asked_for(logs: Ask, format: str, shown: str) -> None:
+    body: dict[str, Any] = {
+        "query": {"ids": {"values": ["id-1"]}},
+        "sort": [{"@timestamp": {"order": "asc", "format": format}}, "_doc"],
+        "fields": [{"field": "@timestamp", "format": format}, "took"],
+    }
+    [hit] = logs("POST", "/logs-*/_search", body)["hits"]["hits"]
+    assert (hit["sort"][0], hit["fields"]) == (shown, {"@timestamp": [shown], "took": [0.25]})
+    following = {"sort": body["sort"], "search_after": hit["sort"], "size": 1}
+    if format != "strict_date":
+        assert logs("POST", "/logs-*/_search", following)["hits"]["hits"][0]["_id"] == "id-2"
+
+
+def test_the_address_chooses_what_of_a_document_is_shown(logs: Ask) -> None:
+    for query, shown in {
+        "_source_includes=took,http.*&_source_excludes=http": {"took": 0.25},
+        "_source=took,retried&_source_excludes=re*": {"took": 0.25},
+        "_source_excludes=message,log,http,service.*,retried,since,@*": {"took": 0.25},
+    }.items():
+        [hit] = logs("GET", f"/logs-*/_search?q=_id:id-1&{query}")["hits"]["hits"]
+        assert hit["_source"] == shown, query
+        assert logs("GET", f"/logs-shop-sandbox/_doc/id-1?{query}")["_source"] == shown
+        assert logs("GET", f"/logs-shop-sandbox/_source/id-1?{query}") == shown
+    assert "_source" not in logs("GET", "/logs-*/_search?_source=false")["hits"]["hits"][0]
+
+
+def test_the_total_as_a_number(logs: Ask) -> None:
+    assert logs("GET", "/logs-*/_search?size=0&rest_total_hits_as_int=true")["hits"]["total"] == 300
+    body = b'{"index":"logs-*"}\n{"size":0}\n'
+    [answer] = logs("POST", "/_msearch?rest_total_hits_as_int=true", body)["responses"]
+    assert answer["hits"]["total"] == 300
+
+
+def test_cat_count_takes_a_query_and_columns(logs: Ask) -> None:
+    assert logs("GET", "/_cat/count?h=count") == "300\n"
+    body = {"query": {"term": {"level": "error"}}}
+    assert logs("POST", "/_cat/count/logs-*?format=json", body)[0]["count"] == "60"
+    logs("POST", "/_cat/count", {"size": 1}, 400)
+    logs("GET", "/_cat/count?h=nothing", status=400)
