@@ -181,7 +181,14 @@ def test_login_is_copied_and_shown_nowhere(page: Page, stack: Run, password: str
     assert page.evaluate("navigator.clipboard.readText()") == gateway["login"]["password"]
     assert gateway["login"]["password"] not in page.content() + page.url
     page.get_by_role("button", name="Sign out").click()
-    expect(page.locator("[data-service=gateway]")).to_contain_text("sign in")
+    expect(page.locator("[data-service=gateway]")).to_contain_text("sign in", timeout=15_000)
+
+
+def test_page_whose_files_were_lost_is_loaded_again(page: Page) -> None:
+    page.expected = "ERR_FAILED"  # type: ignore[attr-defined]
+    page.route("**/base.js", lambda route: route.abort(), times=1)
+    show(page, "/")
+    expect(page.locator("[data-service=gateway]")).to_be_visible()
 
 
 # --- dashboards -------------------------------------------------------------------------------

@@ -22,9 +22,9 @@ def create_app(folder: Path = Path("/sandbox"), environ: dict[str, str] | None =
     app.config["MAX_CONTENT_LENGTH"] = 256 * 1024
     app.config["TRUSTED_HOSTS"] = values.get("CONSOLE_HOSTS", "localhost").split(",")
     app.json.sort_keys = False  # columns keep their order
-    access.protect(app, values.get("CONSOLE_PASSWORD", ""))
-    http = urllib3.PoolManager(num_pools=32, maxsize=8)
     home = Folder(folder, values)
+    access.protect(app, values.get("CONSOLE_PASSWORD", ""), home.project)
+    http = urllib3.PoolManager(num_pools=32, maxsize=8)
     app.extensions["watch"] = watch = Watch(home, http)
     app.register_blueprint(pages(home))
     app.register_blueprint(api(home, watch, http))
