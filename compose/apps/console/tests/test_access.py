@@ -67,7 +67,11 @@ def test_login_leads_to_no_other_site(client: FlaskClient, to: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/dashboards", "/d/shop", "/alerts", "/aws", "/login", "/api/services", "/api/sources"]
+    "path",
+    [
+        *("/", "/dashboards", "/d/shop", "/logs", "/builds", "/delivery", "/alerts", "/aws", "/login"),
+        *("/api/services", "/api/sources", "/api/builds", "/api/inbox", "/api/logs/store"),
+    ],
 )
 def test_nothing_that_all_may_read_holds_a_password(client: FlaskClient, path: str) -> None:
     answer = client.get(path)
