@@ -22,7 +22,11 @@ export function spans(series, step, end) {
 }
 
 function outcome(span, stable) {
-  if (span.Track === "stable") return span.Until === null ? "is the stable version" : "was replaced";
+  if (span.Track === "stable") {
+    if (span.Until === null) return "is the stable version";
+    const next = stable.filter((other) => other.From > span.From).sort((a, b) => a.From - b.From)[0];
+    return next && next.Version !== span.Version ? `was replaced by ${next.Version}` : "was stopped";
+  }
   // Between trials the canary runs what the others run; a promoted version becomes stable after its trial began.
   const same = stable.filter((other) => other.Version === span.Version && (other.Until === null || other.Until >= span.From));
   if (same.some((other) => other.From <= span.From)) return "as stable: nothing on trial";
