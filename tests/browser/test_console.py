@@ -450,7 +450,7 @@ def test_aws_resources_are_listed(page: Page, stack: Run) -> None:
 
 
 def test_notification_arrives_beside_alertmanagers_list(page: Page, stack: Run) -> None:
-    arrived = json.loads(stack("alerts", "--json").stdout)["alerts"]
+    arrived = json.loads(stack("alerts", "--json").stdout)
     show(page, "/alerts")
     box = page.locator("[data-part=notifications]")
     if arrived:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import urllib3
 from flask import Blueprint, abort, jsonify
@@ -31,7 +32,7 @@ def routes(folder: Folder, http: urllib3.PoolManager) -> Blueprint:
         data = asking.ask(http, server, PATH, login=logged_in())
         place = server.endpoints[0]
         try:
-            jobs = list(_jobs(data["jobs"]))
+            jobs = list(_jobs(data["jobs"], place.port))
         except (KeyError, TypeError, AttributeError):
             abort(502, f"{server.title} does not answer as Jenkins does")
         return jsonify(server=server.title, url=place.url, jobs=jobs)
@@ -39,9 +40,15 @@ def routes(folder: Folder, http: urllib3.PoolManager) -> Blueprint:
     return blueprint
 
 
-def _jobs(found: list[dict[str, Any]], within: str = "") -> Iterator[dict[str, Any]]:
+def _jobs(found: list[dict[str, Any]], port: int, within: str = "") -> Iterator[dict[str, Any]]:
     for job in found:
         name = within + job["name"]
         if "builds" in job:
-            yield {"name": name, "url": job["url"], "color": job.get("color") or "", "builds": job["builds"][:KEPT]}
-        yield from _jobs(job.get("jobs") or [], f"{name} » ")
+            builds = [{**build, "url": _outside(build["url"], port)} for build in job["builds"][:KEPT]]
+            yield {"name": name, "url": _outside(job["url"], port), "color": job.get("color") or "", "builds": builds}
+        yield from _jobs(job.get("jobs") or [], port, f"{name} » ")
+
+
+def _outside(url: str, port: int) -> str:
+    """The server's address of something, at the port that the user's computer has for it: it may tell the inner one."""
+    return f"http://localhost:{port}{urlsplit(url).path}" if port else ""

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from .conftest import Upstream
 
-BUILD = {"number": 3, "url": "http://localhost:8081/job/a/3/", "result": "FAILURE", "building": False}
+BUILD = {"number": 3, "url": "http://ci:8080/job/a/3/", "result": "FAILURE", "building": False}
 LINES = [
     {"@timestamp": "2026-01-01T00:00:01Z", "log.level": "error", "service.name": "shop", "message": "<b>"},
     {"@timestamp": "2026-01-01T00:00:00Z", "log": {"level": "info"}, "service": {"name": "shop"}},
@@ -29,12 +29,13 @@ def provide(folder: Path, capability: str) -> None:
 
 def test_jobs_have_their_last_builds_also_within_folders(client: FlaskClient, folder: Path, upstream: Upstream) -> None:
     provide(folder, "ci")
-    job = {"name": "a", "url": "http://localhost:8081/job/a/", "color": "red", "builds": [BUILD]}
+    job = {"name": "a", "url": "http://ci:8080/job/a/", "color": "red", "builds": [BUILD]}
     upstream.says("/api/json", {"jobs": [job, {"name": "f", "url": "u", "jobs": [{**job, "name": "main"}]}]})
     told = client.get("/api/builds").json
     assert (told["server"], told["url"]) == ("Shop", "http://localhost:8123/front")
     assert [item["name"] for item in told["jobs"]] == ["a", "f » main"]
-    assert told["jobs"][0] == job
+    build = {**BUILD, "url": "http://localhost:8123/job/a/3/"}
+    assert told["jobs"][0] == {**job, "url": "http://localhost:8123/job/a/", "builds": [build]}
     assert "{0,8}" in unquote(upstream.asked[0][1])
     assert "Authorization" not in upstream.asked[0][2]
 

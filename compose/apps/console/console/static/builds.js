@@ -62,11 +62,6 @@ function link(url, name) {
   return h("a", { href: address(url) }, name);
 }
 
-/** The server calls itself by one name; the visitor may know this computer by another. */
 function address(url) {
-  try {
-    return href(reachable(url));
-  } catch {
-    return "#";
-  }
+  return url ? href(reachable(url)) : null;
 }
