@@ -482,6 +482,22 @@ def test_delivery_tells_what_runs(page: Page) -> None:
     expect(past.locator("tr", has_text="is the stable version")).to_contain_text(version)
 
 
+def test_version_on_trial_and_what_became_of_it(page: Page, stack: Run) -> None:
+    """A real release, published, tried by the canary and taken back."""
+    release = ("exec", "storefront", "python3", "-m", "release")
+    for step in (["publish", "0.0.9-trial", "--source", "/app"], ["canary", "0.0.9-trial"]):
+        done = stack(*release, *step)
+        assert done.returncode == 0, done.stdout + done.stderr
+    try:
+        show(page, "/delivery")
+        trial = page.locator("tr", has_text="0.0.9-trial")
+        expect(trial.filter(has_text="on trial")).to_have_count(1, timeout=30_000)
+        expect(trial.filter(has_text="%")).to_contain_text("canary")
+    finally:
+        assert stack(*release, "rollback").returncode == 0
+    expect(trial.filter(has_text="rolled back")).to_have_count(1, timeout=60_000)
+
+
 def sign_in(page: Page, password: str, to: str) -> None:
     page.goto(f"/login?to={quote(to)}")
     page.fill("#password", password)

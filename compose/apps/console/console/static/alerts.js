@@ -1,6 +1,6 @@
 // Alert rules, which of them hold now, and what Alertmanager makes of it.
 
-import { ask, h, href, now, reachable, repeat } from "./base.js";
+import { ask, code, h, href, now, reachable, repeat } from "./base.js";
 import { ago } from "./format.js";
 
 const content = document.getElementById("content");
@@ -46,8 +46,8 @@ function rule(item, open) {
     h("p", { class: "small" }, words[item.state] || item.state, item.health === "err" ? h("span", { class: "bad" }, ` · ${item.lastError}`) : null),
     item.alerts.map((alert) => h("div", { class: "small" },
       h("p", {}, h("strong", {}, alert.annotations.summary || item.name), " ", h("span", { class: "dim" }, `since ${ago(Date.parse(alert.activeAt) / 1000, now() / 1000)}`)),
-      alert.annotations.description ? h("p", {}, alert.annotations.description) : null,
-      alert.annotations.runbook ? h("p", {}, h("strong", {}, "What to do: "), alert.annotations.runbook) : null)),
+      alert.annotations.description ? h("p", {}, code(alert.annotations.description)) : null,
+      alert.annotations.runbook ? h("p", {}, h("strong", {}, "What to do: "), code(alert.annotations.runbook)) : null)),
     h("details", { class: "small", "data-rule": item.name, open: open.has(item.name) }, h("summary", {}, "The rule"),
       h("pre", { class: "scroll", tabindex: "0" }, item.query, item.duration ? `\nfor ${item.duration} s` : "")));
 }

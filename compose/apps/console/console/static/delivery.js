@@ -5,8 +5,8 @@ import { ago, format, moment } from "./format.js";
 import { spans } from "./spans.js";
 
 const content = document.getElementById("content");
-const HOURS = 6;
-const STEP = 15; // seconds
+const HOURS = 3;
+const STEP = 5; // seconds
 const INFO = 'app_info{job="storefront"}';
 const REQUESTS = 'sum by (track) (rate(http_requests_total{job="storefront"}[1m]))';
 const FAILED = 'sum by (track) (rate(http_requests_total{job="storefront", status=~"5.."}[1m]))';
@@ -53,7 +53,7 @@ function draw(facts, history) {
     section("What runs", running(facts)),
     section("Decisions", facts.decisions.length ? decisions(facts.decisions)
       : h("p", { class: "dim" }, "The delivery pipeline has told of none. What ran, below, shows what became of each version.")),
-    section(`What ran in the last ${HOURS} hours`, table(["Track", "Version", "From", "Until", "Outcome"], history, (row, column) =>
+    section(`What ran in the last ${HOURS} hours`, table(["Track", "Version", "Outcome", "From", "Until"], history, (row, column) =>
       column === "From" || column === "Until" ? (row[column] ? moment(row[column]) : "now") : row[column]))));
 }
 

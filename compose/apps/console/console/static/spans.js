@@ -15,7 +15,7 @@ export function spans(series, step, end) {
   });
   const stable = found.filter((span) => span.Track === "stable");
   for (const span of found) {
-    if (end - span.Until <= step + GAP) span.Until = null;
+    if (end - span.Until <= 2 * step) span.Until = null;
     span.Outcome = outcome(span, stable);
   }
   return found.sort((a, b) => b.From - a.From || b.Track.localeCompare(a.Track));
@@ -27,9 +27,9 @@ function outcome(span, stable) {
     const next = stable.filter((other) => other.From > span.From).sort((a, b) => a.From - b.From)[0];
     return next && next.Version !== span.Version ? `was replaced by ${next.Version}` : "was stopped";
   }
-  // Between trials the canary runs what the others run; a promoted version becomes stable after its trial began.
-  const same = stable.filter((other) => other.Version === span.Version && (other.Until === null || other.Until >= span.From));
-  if (same.some((other) => other.From <= span.From)) return "as stable: nothing on trial";
-  if (same.length) return "promoted";
+  // Between trials the canary runs what the others run; on trial it runs another version than they did when it began.
+  const trial = stable.some((other) => other.Version !== span.Version && other.From <= span.From && (other.Until === null || other.Until >= span.From));
+  if (!trial) return "as stable: nothing on trial";
+  if (stable.some((other) => other.Version === span.Version && other.From >= span.From)) return "promoted";
   return span.Until === null ? "on trial" : "rolled back";
 }
