@@ -498,6 +498,31 @@ def test_version_on_trial_and_what_became_of_it(page: Page, stack: Run) -> None:
     expect(trial.filter(has_text="rolled back")).to_have_count(1, timeout=60_000)
 
 
+def test_outcomes_are_told_from_what_ran(page: Page) -> None:
+    samples = {
+        ("stable", "1"): range(0, 500, 5),
+        ("canary", "1"): [*range(5, 200, 5), *range(300, 400, 5)],
+        ("canary", "bad"): range(200, 300, 5),
+        ("canary", "2"): range(400, 1001, 5),
+        ("stable", "2"): range(500, 1001, 5),
+    }
+    series = [{"metric": {"track": t, "version": v}, "values": [[i, "1"] for i in r]} for (t, v), r in samples.items()]
+    show(page, "/delivery")
+    rows = page.evaluate(
+        "async (series) => (await import('/static/spans.js')).spans(series, 5, 1000)"
+        ".map((row) => [row.Track, row.Version, row.Outcome, row.Until])",
+        series,
+    )
+    assert rows == [
+        ["stable", "2", "is the stable version", None],
+        ["canary", "2", "promoted", None],
+        ["canary", "1", "as stable: nothing on trial", 395],
+        ["canary", "bad", "rolled back", 295],
+        ["canary", "1", "as stable: nothing on trial", 195],
+        ["stable", "1", "was replaced by 2", 495],
+    ]
+
+
 def sign_in(page: Page, password: str, to: str) -> None:
     page.goto(f"/login?to={quote(to)}")
     page.fill("#password", password)
