@@ -31,32 +31,37 @@ function search() {
   const lines = h("ol", { class: "logs plain card", "aria-label": "Lines", tabindex: "0" });
   const form = h("form", { class: "bar search", role: "search", onsubmit: (event) => {
     event.preventDefault();
-    look();
+    change();
   } },
     h("label", { for: "query" }, "Query"), query,
     h("label", { for: "since" }, "Time"), since,
     h("button", { class: "primary" }, "Search"),
     h("label", {}, live, "live"),
     explorer ? h("a", { href: href(reachable(explorer)) }, `Open ${store}'s explorer`) : null);
+  let wanted = new URLSearchParams({ q: query.value, since: since.value });
   let latest = 0;
 
+  /** What is being typed is no question yet: live lines follow what was asked last. */
+  const change = () => {
+    wanted = new URLSearchParams({ q: query.value, since: since.value });
+    history.replaceState(null, "", `?${wanted}`);
+    look();
+  };
   const look = async () => {
     const mine = ++latest;
-    const wanted = new URLSearchParams({ q: query.value, since: since.value });
-    history.replaceState(null, "", `?${wanted}`);
     try {
       const found = await ask(`/api/logs?${wanted}`);
       if (mine !== latest) return;
-      summary.replaceChildren(`${found.total} ${found.total === 1 ? "line" : "lines"}${found.total > found.lines.length ? `, the newest ${found.lines.length} shown` : ""}`);
+      const more = found.total > found.lines.length ? `, the newest ${found.lines.length} shown` : "";
+      summary.replaceChildren(`${found.total} ${found.total === 1 ? "line" : "lines"}${more}`);
       lines.replaceChildren(...found.lines.map(line));
     } catch (error) {
-      if (mine !== latest) return;
+      if (mine !== latest || summary.textContent === error.message) return; // said once
       summary.replaceChildren(h("span", { class: "bad", role: "alert" }, error.message));
       lines.replaceChildren();
-      live.checked = false; // the same question would be refused again
     }
   };
-  since.addEventListener("change", look);
+  since.addEventListener("change", change);
   live.addEventListener("change", () => live.checked && look());
   content.replaceChildren(form, summary, lines);
   // Not while somebody marks lines to copy them.
