@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -18,7 +19,18 @@ from ..stack import PROJECT, Run
 from .conftest import barriers
 
 pytestmark = pytest.mark.docker
-PAGES = ["/", "/dashboards", "/d/overview", "/d/storefront", "/alerts", "/aws", "/login"]
+PAGES = [
+    "/",
+    "/dashboards",
+    "/d/overview",
+    "/d/storefront",
+    "/logs",
+    "/builds",
+    "/delivery",
+    "/alerts",
+    "/aws",
+    "/login",
+]
 HOSTILE = "<img src=x onerror=\"document.title='broken in'\">"
 # Chromium gives up requests in flight when a network appears, as it does with each container that starts.
 NETWORK_CHANGED = "ERR_NETWORK_CHANGED"
@@ -181,7 +193,14 @@ def test_login_is_copied_and_shown_nowhere(page: Page, stack: Run, password: str
     assert page.evaluate("navigator.clipboard.readText()") == gateway["login"]["password"]
     assert gateway["login"]["password"] not in page.content() + page.url
     page.get_by_role("button", name="Sign out").click()
-    expect(page.locator("[data-service=gateway]")).to_contain_text("sign in")
+    expect(page.locator("[data-service=gateway]")).to_contain_text("sign in", timeout=15_000)
+
+
+def test_page_whose_files_were_lost_is_loaded_again(page: Page) -> None:
+    page.expected = "ERR_FAILED"  # type: ignore[attr-defined]
+    page.route("**/base.js", lambda route: route.abort(), times=1)
+    show(page, "/")
+    expect(page.locator("[data-service=gateway]")).to_be_visible()
 
 
 # --- dashboards -------------------------------------------------------------------------------
@@ -428,6 +447,129 @@ def test_aws_resources_are_listed(page: Page, stack: Run) -> None:
         boto3.client("sns", **aws).delete_topic(TopicArn=topic)
         dynamodb.delete_table(TableName="console-test-table")
         ssm.delete_parameter(Name="/console/test")
+
+
+def test_notification_arrives_beside_alertmanagers_list(page: Page, stack: Run) -> None:
+    arrived = json.loads(stack("alerts", "--json").stdout)
+    show(page, "/alerts")
+    box = page.locator("[data-part=notifications]")
+    if arrived:
+        expect(box).to_contain_text(arrived[0]["name"])
+    expect(box.get_by_role("link")).to_have_attribute("href", stack("url", "inbox").stdout.strip())
+
+
+# --- builds, delivery, logs -------------------------------------------------------------------
+
+
+def test_last_builds_of_every_job(page: Page, stack: Run) -> None:
+    server = stack("url", "ci").stdout.strip()
+    show(page, "/builds")
+    job = page.locator("[data-job=hello]")
+    expect(job).to_contain_text("passed in")
+    assert job.get_by_role("link", name="hello").get_attribute("href") == f"{server}job/hello/"
+    build = job.get_by_role("link", name=re.compile("Build 1: passed in"))
+    assert build.get_attribute("href") == f"{server}job/hello/1/"
+    expect(page.get_by_role("link", name="Open CI")).to_have_attribute("href", server)
+
+
+def test_delivery_tells_what_runs(page: Page) -> None:
+    show(page, "/delivery")
+    runs = page.locator("section.card", has=page.get_by_role("heading", name="What runs", exact=True))
+    stable = runs.locator("tr", has_text="stable")
+    expect(stable).to_have_count(1)
+    version = stable.locator("td").nth(1).inner_text()
+    past = page.locator("section.card", has=page.get_by_role("heading", name=re.compile("in the last")))
+    expect(past.locator("tr", has_text="is the stable version")).to_contain_text(version)
+
+
+def test_version_on_trial_and_what_became_of_it(page: Page, stack: Run) -> None:
+    """A real release, published, tried by the canary and taken back."""
+    release = ("exec", "storefront", "python3", "-m", "release")
+    for step in (["publish", "0.0.9-trial", "--source", "/app"], ["canary", "0.0.9-trial"]):
+        done = stack(*release, *step)
+        assert done.returncode == 0, done.stdout + done.stderr
+    try:
+        show(page, "/delivery")
+        trial = page.locator("tr", has_text="0.0.9-trial")
+        expect(trial.filter(has_text="on trial")).to_have_count(1, timeout=30_000)
+        expect(trial.filter(has_text="%")).to_contain_text("canary")
+    finally:
+        assert stack(*release, "rollback").returncode == 0
+    expect(trial.filter(has_text="rolled back")).to_have_count(1, timeout=60_000)
+
+
+def test_outcomes_are_told_from_what_ran(page: Page) -> None:
+    samples = {
+        ("stable", "1"): range(0, 500, 5),
+        ("canary", "1"): [*range(5, 200, 5), *range(300, 400, 5)],
+        ("canary", "bad"): range(200, 300, 5),
+        ("canary", "2"): range(400, 1001, 5),
+        ("stable", "2"): range(500, 1001, 5),
+    }
+    series = [{"metric": {"track": t, "version": v}, "values": [[i, "1"] for i in r]} for (t, v), r in samples.items()]
+    show(page, "/delivery")
+    rows = page.evaluate(
+        "async (series) => (await import('/static/spans.js')).spans(series, 5, 1000)"
+        ".map((row) => [row.Track, row.Version, row.Outcome, row.Until])",
+        series,
+    )
+    assert rows == [
+        ["stable", "2", "is the stable version", None],
+        ["canary", "2", "promoted", None],
+        ["canary", "1", "as stable: nothing on trial", 395],
+        ["canary", "bad", "rolled back", 295],
+        ["canary", "1", "as stable: nothing on trial", 195],
+        ["stable", "1", "was replaced by 2", 495],
+    ]
+
+
+def sign_in(page: Page, password: str, to: str) -> None:
+    page.goto(f"/login?to={quote(to)}")
+    page.fill("#password", password)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible(timeout=15_000)
+
+
+def test_logs_are_searched_behind_the_login(page: Page, password: str) -> None:
+    show(page, "/logs")
+    expect(page.locator("#content")).to_contain_text("Sign in to search the lines in Logstore")
+    sign_in(page, password, "/logs")
+    lines = page.get_by_role("list", name="Lines").locator("li")
+    expect(lines.first).to_be_visible(timeout=15_000)
+    page.fill("#query", "service.name:storefront")
+    page.keyboard.press("Enter")
+    expect(lines.filter(has_not_text="storefront")).to_have_count(0)
+    expect(lines.first).to_contain_text("storefront")
+    assert "q=service.name%3Astorefront" in page.url
+    expect(page.get_by_role("link", name="explorer")).to_be_visible()
+
+
+def test_live_lines_come_by_themselves_and_stay_text(page: Page, console: str, stack: Run, password: str) -> None:
+    """A request that nobody else makes is seen without a click, whatever it holds."""
+    sign_in(page, password, "/logs?since=5m&q=hostile-line")
+    lines = page.get_by_role("list", name="Lines").locator("li")
+    shop = stack("url", "storefront").stdout.strip()
+    requests.get(f"{shop}hostile-line", headers={"User-Agent": HOSTILE}, timeout=5)
+    expect(lines.first).to_contain_text("hostile-line", timeout=30_000)
+    assert page.locator("main img").count() == 0
+
+
+def test_search_that_cannot_be_read_says_why(page: Page, password: str) -> None:
+    page.expected = "502"  # type: ignore[attr-defined]
+    sign_in(page, password, "/logs")
+    page.fill("#query", "(")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("Logstore answers with status 400")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_log_lines_have_no_barriers_and_fit_a_phone(page: Page, axe: str, password: str, scheme: Any) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 360, "height": 740})
+    sign_in(page, password, "/logs")
+    expect(page.get_by_role("list", name="Lines").locator("li").first).to_be_visible(timeout=15_000)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert barriers(page, axe) == []
 
 
 # --- Prometheus down (last: it comes back with empty rates) -------------------------------------

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask, abort, redirect, render_template, request, session
 from flask.typing import ResponseReturnValue
 
 
-def protect(app: Flask, password: str) -> None:
+def protect(app: Flask, password: str, project: str) -> None:
     """Sessions end when the password changes: their signature's key is made from it."""
     if not password:
         raise ValueError("CONSOLE_PASSWORD is empty")
     app.secret_key = hashlib.sha256(b"console session\0" + password.encode()).digest()
     app.config["CONSOLE_PASSWORD"] = password
-    app.config["SESSION_COOKIE_NAME"] = "sandbox_console"
+    # Browsers send a cookie to every port of a host: the consoles of two sandboxes need two names.
+    app.config["SESSION_COOKIE_NAME"] = f"sandbox_console_{project}"
     app.config["SESSION_COOKIE_HTTPONLY"] = True
-    # No other site can act or read in the user's name, which makes further tokens needless.
     app.config["SESSION_COOKIE_SAMESITE"] = "Strict"
+    app.before_request(refuse_foreign_posts)
+
+
+def refuse_foreign_posts() -> None:
+    """Pages on other ports of this host are the same site to a browser, so `SameSite` does not keep them out.
+
+    Programs that are no browsers send no `Origin`, and carry nobody's cookie.
+    """
+    origin = request.headers.get("Origin")
+    if request.method not in ("GET", "HEAD") and origin is not None and urlsplit(origin).netloc != request.host:
+        abort(403, "this was sent from another page: only the console's own may")
 
 
 def routes(app: Flask) -> Blueprint:

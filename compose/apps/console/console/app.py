@@ -10,7 +10,7 @@ from flask import Blueprint, Flask, Response, abort, jsonify, render_template, r
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, SecurityError
 
-from console import access, aws, sources
+from console import access, asking, aws, builds, logs, sources
 from console.folder import Folder
 from console.watch import Watch, as_json
 
@@ -22,13 +22,15 @@ def create_app(folder: Path = Path("/sandbox"), environ: dict[str, str] | None =
     app.config["MAX_CONTENT_LENGTH"] = 256 * 1024
     app.config["TRUSTED_HOSTS"] = values.get("CONSOLE_HOSTS", "localhost").split(",")
     app.json.sort_keys = False  # columns keep their order
-    access.protect(app, values.get("CONSOLE_PASSWORD", ""))
-    http = urllib3.PoolManager(num_pools=32, maxsize=8)
     home = Folder(folder, values)
+    access.protect(app, values.get("CONSOLE_PASSWORD", ""), home.project)
+    http = urllib3.PoolManager(num_pools=32, maxsize=8)
     app.extensions["watch"] = watch = Watch(home, http)
     app.register_blueprint(pages(home))
     app.register_blueprint(api(home, watch, http))
     app.register_blueprint(sources.routes(home, http))
+    app.register_blueprint(builds.routes(home, http))
+    app.register_blueprint(logs.routes(home, http))
     app.register_blueprint(access.routes(app))
     app.register_error_handler(HTTPException, error_answer)
     app.after_request(harden)
@@ -63,6 +65,18 @@ def pages(folder: Folder) -> Blueprint:
     @routes.get("/alerts")
     def alerts() -> str:
         return render_template("page.html", page="alerts", title="Alerts")
+
+    @routes.get("/builds")
+    def builds_page() -> str:
+        return render_template("page.html", page="builds", title="CI builds")
+
+    @routes.get("/logs")
+    def logs_page() -> str:
+        return render_template("page.html", page="logs", title="Logs")
+
+    @routes.get("/delivery")
+    def delivery() -> str:
+        return render_template("page.html", page="delivery", title="Delivery")
 
     @routes.get("/aws")
     def aws_page() -> str:
@@ -117,6 +131,17 @@ def api(folder: Folder, watch: Watch, http: urllib3.PoolManager) -> Blueprint:
             if data["uid"] == uid:
                 return Response(path.read_bytes(), content_type="application/json")
         abort(404, f"there is no dashboard {uid}")
+
+    @routes.get("/api/inbox")
+    def inbox() -> ResponseReturnValue:
+        """The notifications that arrived, newest first."""
+        found = asking.provider(folder, "inbox")
+        if found is None:
+            return jsonify(url=None, alerts=None)
+        data = asking.ask(http, found, "/api/alerts")
+        if not isinstance(data, dict) or not isinstance(data.get("alerts"), list):
+            abort(502, f"{found.title} does not answer with alerts")
+        return jsonify(url=found.endpoints[0].url, alerts=data["alerts"])
 
     @routes.get("/api/aws")
     def kinds() -> ResponseReturnValue:

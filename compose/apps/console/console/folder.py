@@ -44,6 +44,11 @@ class Endpoint:
     login: Login | None
     checks: tuple[Check, ...]
 
+    @property
+    def url(self) -> str:
+        """Its address on the user's computer, if it has one."""
+        return f"http://localhost:{self.port}{self.path}" if self.port else ""
+
 
 @dataclass(frozen=True)
 class Service:

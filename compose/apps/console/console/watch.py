@@ -195,7 +195,7 @@ def as_json(service: Service, state: State | None) -> dict[str, Any]:
         "endpoints": [
             {
                 "name": endpoint.name,
-                "url": f"http://localhost:{endpoint.port}{endpoint.path}" if endpoint.port else "",
+                "url": endpoint.url,
                 "user": endpoint.login.user if endpoint.login else None,
             }
             for endpoint in service.endpoints

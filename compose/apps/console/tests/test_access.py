@@ -8,6 +8,8 @@ import pytest
 from console.app import create_app
 from flask.testing import FlaskClient
 
+from .conftest import Upstream
+
 LOGIN = "/api/logins/localhost/http"
 
 
@@ -24,15 +26,33 @@ def test_password_is_for_those_who_signed_in(client: FlaskClient) -> None:
 
 def test_cookie_is_for_this_site_and_no_script(client: FlaskClient) -> None:
     cookie = client.post("/login", data={"password": "s3cret"}).headers["Set-Cookie"]
+    assert cookie.startswith("sandbox_console_demo=")
     assert "HttpOnly" in cookie
     assert "SameSite=Strict" in cookie
 
 
+@pytest.mark.parametrize(
+    "origin", ["http://localhost:8081", "https://evil.example", "http://localhost.evil.example", "null"]
+)
+@pytest.mark.parametrize("path", ["/login", "/logout", "/api/sources/prometheus/api/v1/query"])
+def test_post_from_another_page_is_refused(signed_in: FlaskClient, upstream: Upstream, path: str, origin: str) -> None:
+    answer = signed_in.post(path, data={"password": "s3cret"}, headers={"Origin": origin})
+    assert answer.status_code == 403
+    assert "Set-Cookie" not in answer.headers
+    assert signed_in.get(LOGIN).status_code == 200
+    assert not upstream.asked
+
+
+def test_post_from_our_own_page_is_heard(client: FlaskClient) -> None:
+    at = {"base_url": "http://localhost:8080", "headers": {"Origin": "http://localhost:8080"}}
+    assert client.post("/login", data={"password": "s3cret"}, **at).status_code == 303
+
+
 def test_session_ends_with_the_password(folder: Path, signed_in: FlaskClient) -> None:
-    cookie = signed_in.get_cookie("sandbox_console")
+    cookie = signed_in.get_cookie("sandbox_console_demo")
     assert cookie
     other = create_app(folder, {"CONSOLE_PASSWORD": "new", "SHOP_PASSWORD": "b0ss"}).test_client()
-    other.set_cookie("sandbox_console", cookie.value)
+    other.set_cookie("sandbox_console_demo", cookie.value)
     assert other.get(LOGIN).status_code == 401
 
 
@@ -47,7 +67,11 @@ def test_login_leads_to_no_other_site(client: FlaskClient, to: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/dashboards", "/d/shop", "/alerts", "/aws", "/login", "/api/services", "/api/sources"]
+    "path",
+    [
+        *("/", "/dashboards", "/d/shop", "/logs", "/builds", "/delivery", "/alerts", "/aws", "/login"),
+        *("/api/services", "/api/sources", "/api/builds", "/api/inbox", "/api/logs/store"),
+    ],
 )
 def test_nothing_that_all_may_read_holds_a_password(client: FlaskClient, path: str) -> None:
     answer = client.get(path)

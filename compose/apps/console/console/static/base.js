@@ -22,6 +22,11 @@ function fill(element, attributes, children) {
   return element;
 }
 
+/** Text with `code` in backquotes. */
+export function code(text) {
+  return text.split("`").map((part, index) => (index % 2 ? h("code", {}, part) : part));
+}
+
 /** Milliseconds that the sandbox's clock is ahead of the browser's; small differences are the network's. */
 let ahead = 0;
 

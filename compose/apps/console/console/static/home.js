@@ -1,6 +1,6 @@
 // Every service as it is now.
 
-import { ask, clockDiffers, h, href, notice, now, reachable, repeat } from "./base.js";
+import { ask, clockDiffers, code, h, href, notice, now, reachable, repeat } from "./base.js";
 import { ago, format } from "./format.js";
 
 const content = document.getElementById("content");
@@ -50,7 +50,7 @@ function service(item) {
     h("p", { class: "small" }, h("span", { class: `dot ${item.state}` }), h("strong", {}, label),
       item.state === "stopped" && item.waiting ? `: ${item.waiting}` : "",
       item.replicas > 1 ? ` · ${item.replicas} replicas` : ""),
-    h("p", { class: "small dim" }, item.summary),
+    h("p", { class: "small dim" }, code(item.summary)),
     h("dl", { class: "facts" },
       item.endpoints.flatMap((endpoint) => [
         h("dt", {}, endpoint.name),
@@ -88,11 +88,6 @@ function next(services) {
   if (!advice.length) return null;
   return h("section", { class: "card" }, h("h2", {}, "Try next"),
     h("ul", { class: "plain" }, advice.map((item) => h("li", {}, code(item.advice)))));
-}
-
-/** Text with `code` in backquotes. */
-function code(text) {
-  return text.split("`").map((part, index) => (index % 2 ? h("code", {}, part) : part));
 }
 
 function changes(items) {
