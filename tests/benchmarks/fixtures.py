@@ -49,13 +49,15 @@ def client(aws):
     return aws.client("s3")
 """
 TESTCONTAINERS = """
-import pytest
-from testcontainers.community.localstack import LocalStackContainer
+import boto3, pytest
+from tests.benchmarks.emulator import emulator
 
 @pytest.fixture(scope="session")
 def client():
-    with LocalStackContainer("{image}").with_env("GATEWAY_PORT", "4566") as localstack:
-        yield localstack.get_client("s3")
+    with emulator("{image}") as container:
+        url = f"http://{{container.get_container_host_ip()}}:{{container.get_exposed_port(4566)}}"
+        yield boto3.client("s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id="test",
+                           aws_secret_access_key="test")
 """
 PYTEST_DOCKER = """
 import boto3, pytest, urllib.request
@@ -183,7 +185,7 @@ def bench() -> Iterator[Bench]:
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent) / f"bench-{secrets.token_hex(3)}"
         folder.mkdir()
-        os.environ["SANDBOX_HOME"] = str(folder / "home-own")
+        os.environ |= {"SANDBOX_HOME": str(folder / "home-own"), "TESTCONTAINERS_RYUK_DISABLED": "true"}
         with Sandbox.start("ministack", folder=folder) as sandbox:
             form = "{{.Config.Image}}"
             image = _output("docker", "inspect", "--format", form, f"{sandbox.project}-ministack-1").strip()
@@ -212,7 +214,7 @@ def measure_first_test(bench: Bench, runs: int) -> Iterator[Row]:
         lambda: bench.first_test(docker, "-p", "pytest_docker"),
     )
     for what, seconds in (("cold", cold_time), ("warm", warm)):
-        for peer, beside in (("testcontainers' LocalStackContainer", containers), ("pytest-docker", dockers)):
+        for peer, beside in (("testcontainers", containers), ("pytest-docker", dockers)):
             yield Row(f"first test, {what}", seconds, "s", "under 3 s", seconds < 3, beside, peer)
     kept = bench.suite("pytest-docker", PYTEST_DOCKER.format(project=project, cleanup="None"), **compose)
     keep = (*plugin, "--sandbox-keep")
@@ -246,13 +248,10 @@ def _end_kept(suite: Path, bench: Bench) -> None:
 
 def measure_reset(bench: Bench, runs: int) -> Iterator[Row]:
     """What a test costs that wants an AWS with nothing in it; others start a new container for that."""
-    from testcontainers.community.localstack import LocalStackContainer
-    from testcontainers.core.config import testcontainers_config
-
-    testcontainers_config.ryuk_disabled = True
+    from tests.benchmarks.emulator import emulator
 
     def fresh() -> None:
-        with LocalStackContainer(bench.image).with_env("GATEWAY_PORT", "4566"):
+        with emulator(bench.image):
             pass
 
     with Sandbox.start("ministack", folder=bench.folder) as sandbox:
@@ -261,7 +260,13 @@ def measure_reset(bench: Bench, runs: int) -> Iterator[Row]:
     taken = median(resets)
     target = "under 50 ms"
     yield Row(
-        "reset between tests", taken * 1000, "ms", target, taken < 0.05, beside * 1000, "a new LocalStackContainer"
+        "reset between tests",
+        taken * 1000,
+        "ms",
+        target,
+        taken < 0.05,
+        beside * 1000,
+        "a new container of testcontainers",
     )
 
 
