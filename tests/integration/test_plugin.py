@@ -392,7 +392,8 @@ def stale() -> list[str]:
 def test_interrupted_run_leaves_nothing(pytester: pytest.Pytester, plugin: list[str], home: Path) -> None:
     slow = pytester.makepyfile(
         """
-        import time
+        import signal, time
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background ignores it
         def test_slow(aws):
             print("STARTED", flush=True)
             time.sleep(600)
