@@ -48,7 +48,7 @@ def show(rows: Sequence[Row]) -> bool:
                 _written(row.beside, row.unit) if row.beside else "-",
                 f"{row.measured / row.beside:.2f}" if row.beside else "-",
                 row.target,
-                "yes" if row.met else "NO",
+                "NO" if not row.met else "-" if row.target == "-" else "yes",
             )
             for row in rows
         ],
@@ -57,4 +57,5 @@ def show(rows: Sequence[Row]) -> bool:
 
 
 def _written(number: float, unit: str) -> str:
-    return f"{number:.2f} {unit}" if unit == "s" else f"{number:.1f} {unit}" if number < 10 else f"{number:.0f} {unit}"
+    digits = 2 if unit == "s" else 1 if unit == "ms" and number < 10 else 0
+    return f"{number:.{digits}f} {unit}"
