@@ -5,7 +5,7 @@ APPS = $(patsubst compose/apps/%/tests,%,$(wildcard compose/apps/*/tests))
 # What the tests drive besides Docker: program:package.
 TOOLS = git:git java:default-jre-headless groovy:groovy chromium:chromium npm:npm
 
-.PHONY: help up down test test-apps lint bench verify-elk verify-grafana clean
+.PHONY: help up down test test-apps lint bench dashboards verify-elk verify-grafana clean
 .SECONDARY: # keep the stamps of pattern rules
 
 help: ## Show these targets
@@ -31,6 +31,10 @@ test-app-%: .venv/apps/%/ok
 bench: .venv/test-ok ## Print how fast it is, beside plain Docker Compose, testcontainers and pytest-docker (not part of the tests)
 	$(SANDBOX) doctor --fix
 	.venv/bin/python -m tests.benchmarks
+	.venv/bin/python -m tests.benchmarks.ci
+
+dashboards: .venv/ok ## Write the dashboards that dashboards/*.py describe
+	.venv/bin/python -m dashboards
 
 verify-grafana: .venv/test-ok ## Check a Grafana 12 that runs: make verify-grafana URL=http://localhost:3000
 	.venv/bin/python -m tests.verify_grafana $(or $(URL),http://localhost:3000)

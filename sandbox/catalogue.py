@@ -21,7 +21,7 @@ PUBLISHED = re.compile(
 )
 KEYS = {
     *("title", "summary", "try", "group", "profiles", "provides", "needs", "disk", "state", "reset"),
-    *("endpoints", "env", "faults"),
+    *("endpoints", "env", "faults", "repositories"),
 }
 ENDPOINT_KEYS = {"service", "port", "path", "login", "ready"}
 STATES = ("volumes", "stopped", "lost")
@@ -233,6 +233,7 @@ def _parse(file: YamlFile, configs: Path) -> Service | None:
         needs=tuple(sorted(need for need in needs if need not in compose)),
         needs_capabilities=tuple(about.get("needs") or ()),
         faults=_faults(file, about.get("faults") or {}),
+        repositories=_repositories(file, about.get("repositories") or {}),
         containers=containers,
         variables=found,
         fragment=file.path,
@@ -250,6 +251,8 @@ def _about(file: YamlFile) -> dict[str, Any]:
     for key, kind in (("profiles", list), ("needs", list), ("endpoints", dict), ("env", dict), ("faults", dict)):
         if not isinstance(about.get(key) or kind(), kind):
             file.problem(f"{key} must be a {'list' if kind is list else 'mapping'}", "x-sandbox", key)
+    if not isinstance(about.get("repositories") or {}, dict):
+        file.problem("repositories must be a mapping", "x-sandbox", "repositories")
     if about.get("state", STATES[0]) not in STATES:
         file.problem(f"state must be one of {', '.join(STATES)}", "x-sandbox", "state")
     if isinstance(about.get("profiles"), list) and AUTO in about["profiles"]:
@@ -304,6 +307,14 @@ def _faults(file: YamlFile, data: Mapping[str, Any]) -> Faults | None:
         texts = {key: str(about[key]) for key in ("summary", "unit", "alert")}
         found.append(Fault(name=str(name), amount=about["amount"], **texts))
     return Faults(tuple(map(str, command)), tuple(found))
+
+
+def _repositories(file: YamlFile, data: Mapping[str, Any]) -> dict[str, Path]:
+    found = {str(name): file.path.parent / str(folder) for name, folder in data.items()}
+    for name, folder in found.items():
+        if not NAME.fullmatch(name) or not folder.is_dir():
+            file.problem(f"repository {name} needs a folder; {folder} is none", "x-sandbox", "repositories")
+    return found
 
 
 def _checks(file: YamlFile, data: Any, *at: str) -> tuple[Check, ...]:

@@ -424,16 +424,18 @@ class ComposeEngine:
         self._side_by_side(self._client.api.unpause, ids)
 
     def disconnect(self, id: str) -> None:
-        """Takes a container off the sandbox's network."""
+        """Takes a container off the sandbox's network; one that has no network stays as it is."""
         with _explained():
-            self._client.api.disconnect_container_from_network(id, _network(self._client.api.inspect_container(id)))
+            found = self._client.api.inspect_container(id)
+            if _networked(found):
+                self._client.api.disconnect_container_from_network(id, _network(found))
 
     def connect(self, id: str) -> None:
         """Puts a container back on the sandbox's network, under the names Compose gave it."""
         with _explained():
             found = self._client.api.inspect_container(id)
             network = _network(found)
-            if network not in found["NetworkSettings"]["Networks"]:
+            if _networked(found) and network not in found["NetworkSettings"]["Networks"]:
                 name = found["Config"]["Labels"].get(COMPOSE_SERVICE, "")
                 self._client.api.connect_container_to_network(id, network, aliases=[name])
 
@@ -585,6 +587,10 @@ def _state(item: Mapping[str, Any]) -> ContainerState:
 def _network(container: Mapping[str, Any]) -> str:
     """The network that Compose gave a container, by what `inspect` says of it."""
     return f"{container['Config']['Labels'].get(COMPOSE_PROJECT, '')}_default"
+
+
+def _networked(container: Mapping[str, Any]) -> bool:
+    return bool(container["HostConfig"]["NetworkMode"] != "none")
 
 
 def _seconds(time: str) -> float:

@@ -112,6 +112,7 @@ class Service:
 
     `reset` is the service's own way to forget everything at once, at its first endpoint. `state` says what a
     snapshot can keep: `volumes`, `stopped` (its volumes, which it fills when it stops) or `lost` (nothing).
+    `repositories` are the folders of sources that the CI service hosts from its first start, by name.
     """
 
     name: str
@@ -128,6 +129,7 @@ class Service:
     needs: tuple[str, ...]
     needs_capabilities: tuple[str, ...]
     faults: Faults | None
+    repositories: Mapping[str, Path]
     containers: tuple[Container, ...]
     variables: Mapping[str, Variable]
     fragment: Path
@@ -185,7 +187,9 @@ class Stack:
 
     @property
     def variables(self) -> dict[str, Variable]:
-        return {name: variable for service in self.services for name, variable in service.variables.items()}
+        """A secret of one fragment stays one where another can do without it."""
+        found = [item for service in self.services for item in service.variables.items()]
+        return {**dict(found), **{name: variable for name, variable in found if variable.default is None}}
 
     @property
     def containers(self) -> dict[str, Container]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -22,7 +22,7 @@ from sandbox.model import (
 
 CONTRIBUTIONS = (
     *("scrape", "rules", "probes", "alertmanagers", "gateway", "aws"),
-    *("dashboards", "datasources", "logstash"),
+    *("dashboards", "datasources", "logstash", "seeds"),
 )
 HEADER = f"# Written by sandbox {__version__} and replaced by the next `sandbox up`: change sandbox.yml instead.\n"
 # The labels stand beside each line in Docker's files: who reads those needs no Docker socket to tell whose they are.
@@ -56,15 +56,23 @@ def parse_env(text: str) -> dict[str, str]:
 
 
 def _configs(service: Service) -> dict[str, bytes]:
-    """A service's own configs under configs/<service>/, what it gives others under contributions/<kind>/."""
-    if not service.configs.is_dir():
-        return {}
-    files = {}
-    for path in sorted(service.configs.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:  # pip compiles what it installs
-            relative = path.relative_to(service.configs)
-            files[_place(service.name, relative)] = path.read_bytes()
+    """A service's own configs under configs/<service>/, what it gives others under contributions/<kind>/; sources
+    that the CI service shall host are among the latter.
+    """
+    files = {_place(service.name, relative): content for relative, content in _read(service.configs)}
+    for name, folder in service.repositories.items():
+        place = PurePosixPath("contributions", "seeds", service.name, "repositories", name)
+        files |= {str(place / relative.as_posix()): content for relative, content in _read(folder)}
     return files
+
+
+def _read(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    """The files of a folder, if there is one, by their path in it."""
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        # pip compiles what it installs, and tests leave caches.
+        if path.is_file() and not any(part.endswith(("__pycache__", "_cache")) for part in relative.parts):
+            yield relative, path.read_bytes()
 
 
 def _place(service: str, relative: Path) -> str:

@@ -35,7 +35,8 @@ def queries() -> Iterator[tuple[str, dict[str, Any], str]]:
     for path in FILES:
         for panel in panels(read(path)):
             for target in panel.get("targets", []):
-                yield f"{path.stem}: {panel['title']}: {target['refId']}", panel, promql(target["expr"])
+                if "expr" in target:
+                    yield f"{path.stem}: {panel['title']}: {target['refId']}", panel, promql(target["expr"])
 
 
 def promql(expression: str) -> str:

@@ -111,7 +111,7 @@ def run(
             kept.extend(data)
 
     try:
-        text = recipes.script(file.read_bytes().decode("utf-8", "replace"), file.name)
+        text = recipes.script(file.read_bytes().decode("utf-8-sig", "replace"), file.name)
     except recipes.BadRecipe as error:
         raise UsageError(str(error), f"sandbox ci lint {file}") from None
     if recipes.is_other(file.name) and not scm:  # the folder it lies in is what it builds

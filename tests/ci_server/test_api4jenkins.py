@@ -21,7 +21,7 @@ SECRET = """<org.jenkinsci.plugins.plaincredentials.impl.StringCredentialsImpl><
 
 @pytest.fixture(scope="module")
 def client(server: Running) -> Iterator[Jenkins]:
-    client = Jenkins(server.url, auth=AUTH)
+    client = Jenkins(server.url, auth=AUTH, timeout=30)  # its own 5 s are little on a busy computer
     yield client
     client.http_client.close()
 
@@ -192,7 +192,7 @@ def test_views_nodes_and_users(client: Jenkins) -> None:
 
 def test_asynchronous(server: Running) -> None:
     async def use() -> str:
-        client = AsyncJenkins(server.url, auth=AUTH)
+        client = AsyncJenkins(server.url, auth=AUTH, timeout=30)
         await client.create_job("async", job_xml("echo 'from afar'"))
         item = await client.build_job("async")
         while not (found := await item.get_build()):

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from sandbox.ci.cron import Schedule
 from sandbox.ci.model import Declared, Parameter, Source
 from sandbox.ci.server import configuration
 from sandbox.ci.server.agents import matches
 from sandbox.ci.server.ansi import Painter
 from sandbox.ci.server.configuration import Definition
-from sandbox.ci.server.cron import Schedule
 from sandbox.ci.server.exposed import Bean, parse_tree, render
 from sandbox.ci.server.triggers import normal
 from sandbox.ci.store import MULTIBRANCH, PIPELINE

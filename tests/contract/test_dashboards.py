@@ -11,6 +11,7 @@ import promql_parser
 import pytest
 import yaml
 
+from dashboards.__main__ import written
 from sandbox import catalogue
 from sandbox.render import render
 from sandbox.resources import compose_folder, configs_folder
@@ -33,6 +34,11 @@ def source(thing: dict[str, Any]) -> tuple[str, str]:
 def test_every_chosen_part_has_a_dashboard() -> None:
     assert {path.stem for path in FILES} >= {"overview", "prometheus", "gateway", "computer", "storefront", "probes"}
     assert {source for source, _ in SOURCES} >= {"prometheus", "alertmanager"}
+
+
+@pytest.mark.parametrize("path", written(), ids=lambda path: path.stem)
+def test_file_is_what_make_dashboards_writes(path: Path) -> None:
+    assert path.read_text(encoding="utf-8") == written()[path]
 
 
 def test_uids_and_titles_are_unique() -> None:

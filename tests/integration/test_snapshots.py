@@ -120,3 +120,10 @@ def test_emulator_that_keeps_nothing_is_named(sb: Run) -> None:
     saved = sb("snapshot", "save", "three")
     assert saved.returncode == 0
     assert "warning: the state of localstack is not in it" in saved.stderr
+
+
+def test_snapshot_of_the_whole_lite_profile_leaves_everything_ready(stack: Run) -> None:
+    saved = stack("snapshot", "save", "whole")
+    assert saved.returncode == 0, saved.stderr
+    assert stack("status").returncode == 0
+    assert stack("snapshot", "delete", "whole").returncode == 0

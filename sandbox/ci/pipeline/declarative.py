@@ -207,7 +207,10 @@ class Matrix(Common):
 
 @dataclass
 class Stage(Common):
+    """One whose name or block could not be read is not `readable`: that was told, and nothing more is said of it."""
+
     name: str = ""
+    readable: bool = True
     branches: list[Branch] = field(default_factory=list)
     parallel: Stages | None = None
     matrix: Matrix | None = None

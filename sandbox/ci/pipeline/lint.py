@@ -66,7 +66,7 @@ def files(paths: Sequence[Path]) -> list[dict[str, Any]]:
 
 def _file(worker: GroovyWorker | None, path: Path) -> dict[str, Any]:
     try:
-        text = path.read_bytes().decode("utf-8", "replace")
+        text = path.read_bytes().decode("utf-8-sig", "replace")
     except OSError as error:
         return as_data(str(path), [Problem(Place(1, 1), f"cannot be read: {error.strerror}")])
     if worker is None or recipes.is_other(path.name):

@@ -143,10 +143,11 @@ class Parser:
         if node.kind != "call" or node.name != "stage" or node.block is None:
             self._error(place, words.EXPECTED_STAGE)
             return None
-        stage = Stage(place, name=self._string(node.args[0]))
+        stage = Stage(place, name=self._string(node.args[0]), readable=self._maybe_string(node.args[0]) is not None)
         body = node.args[1] if len(node.args) > 1 else node.args[0]
         if len(node.args) == 1 or body.kind != "closure":
             self._error(place, words.STAGE_WITHOUT_BLOCK)
+            stage.readable = False
             return stage
         for name, call in self._sections(body.body, place, words.INVALID_STAGE_SECTION, words.MULTIPLE_SECTIONS):
             if self._common(

@@ -116,6 +116,9 @@ OTHERS = _table(
     {
         "logRotator": "daysToKeepStr:str numToKeepStr:str artifactDaysToKeepStr:str artifactNumToKeepStr:str "
         "removeLastBuild:bool",
+        "agent": "",
+        "kubernetesAgent": "handleNonKubernetes:bool",
+        "nonresumable": "",
         "throttle": "count:int! durationName:str! userBoost:bool",
         "parameters": "parameterDefinitions!",
         "pipelineTriggers": "triggers!",

@@ -6,6 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from sandbox.ci.cron import Schedule
+from sandbox.ci.model import Result
 from sandbox.ci.pipeline import symbols, words
 from sandbox.ci.pipeline.declarative import (
     Agent,
@@ -86,12 +88,25 @@ class Validator:
     def stages(self, stages: Stages, within_parallel: bool) -> None:
         if not stages.stages:
             self._error(stages.place, words.NO_STAGES)
-        for name in repeated(stage.name for stage in stages.stages):
+        for name in repeated(stage.name for stage in stages.stages if stage.readable):
             self._error(stages.place, words.DUPLICATE_STAGE, name)
         for stage in stages.stages:
             self.stage(stage, within_parallel)
 
     def stage(self, stage: Stage, within_parallel: bool) -> None:
+        if stage.readable:
+            self._contents(stage, within_parallel)
+        self._common(stage)
+        if stage.stages:
+            self.stages(stage.stages, within_parallel)
+        for branch in stage.branches:
+            self.branch(branch)
+        if stage.parallel:
+            self.stages(stage.parallel, True)
+        if stage.matrix:
+            self.matrix(stage.matrix)
+
+    def _contents(self, stage: Stage, within_parallel: bool) -> None:
         contents = [
             bool(stage.branches),
             stage.parallel is not None,
@@ -113,15 +128,6 @@ class Validator:
         else:
             for name in repeated(branch.name for branch in stage.branches):
                 self._error(stage.place, words.DUPLICATE_BRANCH, name)
-        self._common(stage)
-        if stage.stages:
-            self.stages(stage.stages, within_parallel)
-        for branch in stage.branches:
-            self.branch(branch)
-        if stage.parallel:
-            self.stages(stage.parallel, True)
-        if stage.matrix:
-            self.matrix(stage.matrix)
 
     def _common(self, owner: Common) -> None:
         if owner.agent:
@@ -326,6 +332,9 @@ class Validator:
         return self._error(place, words.INVALID_PARAMETER, key, nearest)
 
     def _typed(self, value: Value, type: str, key: str | None) -> bool:
+        if key in ("buildResult", "stageResult") and value.literal and isinstance(value.value, str):
+            known = value.value.upper() in Result.__members__
+            return known or self._error(value.place, words.INVALID_RESULT, key, value.value)
         if not value.literal or accepts(type, value.value):
             return True
         shown = str(value.value).lower() if isinstance(value.value, bool) else value.value
@@ -356,7 +365,10 @@ class Validator:
             self.parameter(parameter)
 
     def parameter(self, call: Call) -> None:
-        self._kind(call, "parameter", symbols.PARAMETERS)
+        valid = self._kind(call, "parameter", symbols.PARAMETERS)
+        named = [argument.key for argument in call.args if isinstance(argument, Pair)]
+        if valid and named and "name" not in named:
+            self._error(call.place, words.MISSING_PARAMETER, "name")
 
     def triggers(self, triggers: Calls) -> None:
         if not triggers.calls:
@@ -365,14 +377,25 @@ class Validator:
             self._error(triggers.place, words.DUPLICATE_TRIGGER, name)
         for call in triggers.calls:
             self._kind(call, "trigger", symbols.TRIGGERS)
+            if call.name in ("cron", "pollSCM"):
+                self._schedule(call)
 
-    def _kind(self, call: Call, kind: str, known: Mapping[str, Signature]) -> None:
+    def _schedule(self, call: Call) -> None:
+        """A schedule that cannot be read is told here; Jenkins tells it when the build sets the trigger."""
+        specs = [a.value if isinstance(a, Pair) else a for a in call.args if not isinstance(a, Pair) or "spec" in a.key]
+        for spec in specs:
+            if isinstance(spec, Value) and spec.literal and isinstance(spec.value, str):
+                try:
+                    Schedule(spec.value, "")
+                except ValueError as error:
+                    self._error(spec.place, str(error))
+
+    def _kind(self, call: Call, kind: str, known: Mapping[str, Signature]) -> bool:
         if call.name is None:
-            return
+            return False
         if call.name not in known:
-            self._error(call.place, words.INVALID_TYPE, kind, call.name, words.listed(known))
-        else:
-            self.call(call, known)
+            return self._error(call.place, words.INVALID_TYPE, kind, call.name, words.listed(known))
+        return self.call(call, known)
 
     def call(self, call: Call, kind: Mapping[str, Signature] | None = None) -> bool:
         """A method call in options, parameters, triggers, or as an argument there."""

@@ -123,6 +123,7 @@ NOT_SINGLE_PARAMETER = "Step does not take a single required parameter - use nam
 MIXED_PARAMETERS = "Cannot mix named and unnamed arguments"
 PARAMETER_TYPE = 'Expecting "{0}" for parameter "{1}" but got "{2}" of type {3} instead'
 UNNAMED_PARAMETER_TYPE = 'Expecting "{0}" but got "{1}" of type {2} instead'
+INVALID_RESULT = "{0} is invalid: {1}. Valid options are SUCCESS, UNSTABLE, FAILURE, NOT_BUILT and ABORTED."
 INVALID_TYPE = 'Invalid {0} type "{1}". Valid {0} types: {2}'
 DUPLICATE_OPTION = 'Duplicate option name: "{0}"'
 DUPLICATE_TRIGGER = 'Duplicate trigger name: "{0}"'

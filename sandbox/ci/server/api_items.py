@@ -9,9 +9,9 @@ from urllib.parse import quote
 from werkzeug.exceptions import BadRequest, Conflict, Forbidden, NotFound
 from werkzeug.wrappers import Response
 
+from sandbox.ci.cron import Schedule
 from sandbox.ci.server import configuration, credentials, home
 from sandbox.ci.server.configuration import BadConfiguration, Definition
-from sandbox.ci.server.cron import Schedule
 from sandbox.ci.server.scheduler import job_path
 from sandbox.ci.server.web import Call, delete, get, post, text
 from sandbox.ci.store import FOLDER, MULTIBRANCH, PIPELINE, Item, Taken

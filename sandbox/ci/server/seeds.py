@@ -40,6 +40,12 @@ KEYS = {
 logger = logging.getLogger("sandbox.ci")
 
 
+def folders(root: Path) -> list[Path]:
+    """The folder itself, and those in it: one for each service that has something to plant."""
+    own = ("repositories", "jobs")
+    return [root, *sorted(path for path in root.glob("*") if path.is_dir() and path.name not in own)]
+
+
 def plant(server: Server, folder: Path) -> None:
     """Problems are logged, each with its file; the rest is planted."""
     for content in sorted(path for path in (folder / "repositories").glob("*") if path.is_dir()):

@@ -103,7 +103,8 @@ class Server:
         for name, xml in self.store.agents().items():
             self.agents.put(nodes.agent(name, xml))
         if self.settings.seeds:
-            seeds.plant(self, self.settings.seeds)
+            for folder in seeds.folders(self.settings.seeds):
+                seeds.plant(self, folder)
         self.scheduler.start()
         self.triggers.start()
 

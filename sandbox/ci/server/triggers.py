@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from sandbox.ci.cron import Schedule
 from sandbox.ci.server.branches import Branches
-from sandbox.ci.server.cron import Schedule
 from sandbox.ci.server.repositories import GitError
 from sandbox.ci.server.scheduler import Scheduler, plain_cause, upstream_cause
 from sandbox.ci.store import MULTIBRANCH, Build, Item

@@ -7,8 +7,9 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sandbox.ci.groovy.worker import Closure, Failure, WorkerLost
+from sandbox.ci.groovy.worker import Closure, Described, Failure, WorkerLost
 from sandbox.ci.model import Result
+from sandbox.ci.pipeline import words
 from sandbox.ci.pipeline.line import Body, Line, braces, interruption, result_of
 from sandbox.ci.pipeline.objects import duration, text
 from sandbox.ci.pipeline.steps.registry import step
@@ -22,6 +23,7 @@ UNITS = {
     "HOURS": 3600,
     "DAYS": 86400,
 }
+RETRY_CONDITIONS = ("agent", "kubernetesAgent", "nonresumable")
 
 
 @step()
@@ -158,12 +160,21 @@ def timeout(line: Line, time: int, body: Body, unit: str = "MINUTES", activity: 
 
 @step()
 def retry(line: Line, count: int, body: Body, conditions: Any = None) -> Any:
-    """Runs the block again when it fails, up to `count` times in all."""
+    """Runs the block again when it fails, up to `count` times in all.
+
+    `conditions` mean an agent that went away, or a step that a restart ended: other failures are not tried again.
+    """
+    for condition in conditions or ():
+        if not isinstance(condition, Described) or condition.symbol not in RETRY_CONDITIONS:
+            raise Failure(
+                f"retry conditions are {', '.join(RETRY_CONDITIONS)}, not {text(condition)}",
+                "java.lang.IllegalArgumentException",
+            )
     for attempt in range(1, max(1, count) + 1):
         try:
             return body()
         except Failure as failure:
-            if failure.interrupted or attempt >= count:
+            if failure.interrupted or attempt >= count or conditions:
                 raise
             line.run.tell(failure, line.log)
             line.log("Retrying")
@@ -218,12 +229,9 @@ def warnError(line: Line, message: str | None, body: Body, catchInterruptions: b
 def _caught(
     line: Line, body: Body, message: str | None, build_result: str, stage_result: str, interruptions: bool
 ) -> None:
-    for name in (build_result, stage_result):
+    for key, name in (("buildResult", build_result), ("stageResult", stage_result)):
         if name is not None and name.upper() not in Result.__members__:
-            raise Failure(
-                f"buildResult is invalid: {name}. Valid options are SUCCESS, UNSTABLE, FAILURE, NOT_BUILT and ABORTED.",
-                "java.lang.IllegalArgumentException",
-            )
+            raise Failure(words.INVALID_RESULT.format(key, name), "java.lang.IllegalArgumentException")
     try:
         body()
     except Failure as failure:

@@ -46,7 +46,7 @@ class Build {
         imports.addStarImports('hudson.model', 'jenkins.model', NonCPS.package.name)
         imports.addImports(Library.name)
         Refused.REPLACED.each { alias, type -> imports.addImport(alias, type.name) }
-        configuration.addCompilationCustomizers(imports, new Rewriting())
+        configuration.addCompilationCustomizers(imports, new Rewriting(), new RefusingTypes())
         configuration
     }
 

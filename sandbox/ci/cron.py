@@ -53,12 +53,15 @@ class Schedule:
                 except (OSError, ValueError, KeyError):
                     raise ValueError(f"Invalid or unsupported timezone '{text[3:]}'") from None
             elif text and not text.startswith("#"):
-                yield Line(self._fields(NAMES.get(text, text), text, number), zone)
+                try:
+                    yield Line(self._fields(NAMES.get(text, text)), zone)
+                except ValueError as error:
+                    raise ValueError(f'Invalid input: "{text}": line {number}: {error}') from None
 
-    def _fields(self, spec: str, text: str, number: int) -> tuple[frozenset[int], ...]:
+    def _fields(self, spec: str) -> tuple[frozenset[int], ...]:
         parts = spec.split()
         if len(parts) != len(FIELDS):
-            raise ValueError(f"Invalid input: “{text}”: line {number} has {len(parts)} fields, not 5")
+            raise ValueError(f"5 fields are expected, not {len(parts)}")
         return tuple(frozenset(self._field(part, index)) for index, part in enumerate(parts))
 
     def _field(self, text: str, index: int) -> Iterator[int]:
@@ -66,7 +69,7 @@ class Schedule:
         for term in text.split(","):
             match = TERM.fullmatch(term)
             if not match:
-                raise ValueError(f"Invalid input: “{term}” is no {name}")
+                raise ValueError(f"“{term}” is no {name}")
             star, hashed, low, high, one, end, step_text = match.groups()
             step = int(step_text or 1)
             if step < 1:

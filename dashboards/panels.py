@@ -1,0 +1,171 @@
+"""The panels of our dashboards, so that all have the same look: Grafana's JSON from a few builders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Json = dict[str, Any]
+PROMETHEUS = {"type": "prometheus", "uid": "prometheus"}
+LOGS = {"type": "elasticsearch", "uid": "elasticsearch"}
+BLUE = (("blue", None),)
+NONE_IS_GOOD = (("green", None), ("red", 1))
+ONE_IS_GOOD = (("red", None), ("green", 1))
+
+
+def prom(expr: str, legend: str = "__auto", **more: Any) -> Json:
+    return {"datasource": PROMETHEUS, "expr": expr, "legendFormat": legend, **more}
+
+
+def count(query: str, by: str, size: int = 10) -> Json:
+    """Log lines that a Lucene query finds, over time, by the values of a field."""
+    terms = {"type": "terms", "id": "3", "field": by, "settings": {"size": str(size), "order": "desc", "orderBy": "_count", "min_doc_count": "1"}}  # fmt: skip  # noqa: E501
+    time = {"type": "date_histogram", "id": "2", "field": "@timestamp", "settings": {"interval": "auto"}}
+    return {"datasource": LOGS, "query": query, "timeField": "@timestamp", "metrics": [{"type": "count", "id": "1"}], "bucketAggs": [terms, time]}  # fmt: skip  # noqa: E501
+
+
+def lines(query: str, limit: int = 200) -> Json:
+    """The newest log lines that a Lucene query finds."""
+    metric = {"type": "logs", "id": "1", "settings": {"limit": str(limit)}}
+    return {"datasource": LOGS, "query": query, "timeField": "@timestamp", "metrics": [metric], "bucketAggs": []}
+
+
+def chart(title: str, description: str, *targets: Json, unit: str, stack: bool = False, limit: float | None = None,
+          top: float | None = None, colours: Mapping[str, str] | None = None) -> Json:  # fmt: skip
+    """Lines over time. `limit` is drawn as a dashed line."""
+    custom: Json = {"drawStyle": "line", "lineWidth": 1, "fillOpacity": 25 if stack else 10, "showPoints": "never",
+                    "stacking": {"mode": "normal" if stack else "none", "group": "A"}}  # fmt: skip
+    defaults: Json = {"unit": unit, "min": 0, "custom": custom, "color": {"mode": "palette-classic"}}
+    if top is not None:
+        defaults["max"] = top
+    if limit is not None:
+        custom["thresholdsStyle"] = {"mode": "dashed"}
+        defaults["thresholds"] = _steps((("transparent", None), ("red", limit)))
+    overrides = [
+        {
+            "matcher": {"id": "byName", "options": name},
+            "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": colour}}],
+        }
+        for name, colour in (colours or {}).items()
+    ]
+    options = {
+        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
+        "tooltip": {"mode": "multi", "sort": "desc"},
+    }
+    return _panel("timeseries", title, description, targets, defaults, options, overrides)
+
+
+def stat(title: str, description: str, target: Json, *, unit: str = "short", steps: Sequence[tuple[str, float | None]] = BLUE,
+         decimals: int | None = None, graph: bool = True, text: str = "auto") -> Json:  # fmt: skip  # noqa: E501
+    """The latest number, large."""
+    defaults: Json = {"unit": unit, "color": {"mode": "thresholds"}, "thresholds": _steps(steps)}
+    if decimals is not None:
+        defaults["decimals"] = decimals
+    options = {
+        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+        "colorMode": "value",
+        "graphMode": "area" if graph else "none",
+        "textMode": text,
+    }
+    return _panel("stat", title, description, [target], defaults, options)
+
+
+def timeline(title: str, description: str, target: Json, states: Mapping[str, tuple[str, str]]) -> Json:
+    """States over time; `states` maps a value to its text and colour."""
+    mapped = {value: {"text": text, "color": colour} for value, (text, colour) in states.items()}
+    defaults = {"unit": "none", "mappings": [{"type": "value", "options": mapped}], "color": {"mode": "thresholds"},
+                "thresholds": _steps((("text", None),)), "custom": {"lineWidth": 0, "fillOpacity": 80}}  # fmt: skip
+    options = {
+        "showValue": "never",
+        "rowHeight": 0.8,
+        "mergeValues": True,
+        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
+        "tooltip": {"mode": "single"},
+    }
+    return _panel("state-timeline", title, description, [target], defaults, options)
+
+
+def table(title: str, description: str, columns: Mapping[str, str], *exprs: str, units: Mapping[str, str] | None = None,
+          newest: str = "") -> Json:  # fmt: skip
+    """The values now. `columns` maps labels and `Value` (`Value #A` of several queries) to their headings, in order."""
+    targets = [prom(expr, instant=True, format="table") for expr in exprs]
+    named = {"indexByName": {name: i for i, name in enumerate(columns)}, "renameByName": dict(columns),
+             "excludeByName": {name: True for name in ("Time", "__name__", "instance", "job", "Value") if name not in columns}}  # fmt: skip  # noqa: E501
+    changes: list[Json] = [{"id": "merge", "options": {}}, {"id": "organize", "options": named}]
+    if newest:
+        changes.append({"id": "sortBy", "options": {"sort": [{"field": newest, "desc": True}]}})
+    overrides = [
+        {"matcher": {"id": "byName", "options": name}, "properties": [{"id": "unit", "value": unit}]}
+        for name, unit in (units or {}).items()
+    ]
+    defaults = {"unit": "none", "custom": {"align": "auto", "filterable": True}}
+    made = _panel("table", title, description, targets, defaults, {"showHeader": True, "cellHeight": "sm"}, overrides)
+    return {**made, "transformations": changes}
+
+
+def logs(title: str, description: str, query: str) -> Json:
+    options = {"showTime": True, "wrapLogMessage": True, "sortOrder": "Descending", "enableLogDetails": True}
+    return _panel("logs", title, description, [lines(query)], {"unit": "none"}, options)
+
+
+def variable(name: str, label: str, values: str) -> Json:
+    """A choice among the values of a label, several at once: `label_values(metric, label)`."""
+    return {"type": "query", "name": name, "label": label, "datasource": PROMETHEUS,
+            "query": {"query": values, "refId": name}, "refresh": 2, "sort": 1, "multi": True, "includeAll": True,
+            "allValue": ".*", "current": {"text": ["All"], "value": ["$__all"]}, "hide": 0}  # fmt: skip
+
+
+def annotation(name: str, colour: str, expr: str, title: str, text: str) -> Json:
+    return {"name": name, "datasource": PROMETHEUS, "enable": True, "iconColor": colour, "expr": expr,
+            "titleFormat": title, "textFormat": text, "step": "15s"}  # fmt: skip
+
+
+def dashboard(uid: str, title: str, description: str, tags: Sequence[str], rows: Sequence[tuple[int, Sequence[Json]]],
+              variables: Sequence[Json] = (), annotations: Sequence[Json] = ()) -> Json:  # fmt: skip
+    """`rows` are (height, panels that share the width)."""
+    placed: list[Json] = []
+    y = 0
+    for height, panels in rows:
+        for i, panel in enumerate(panels):
+            width = 24 // len(panels)
+            placed.append(
+                {"id": len(placed) + 1, **panel, "gridPos": {"x": i * width, "y": y, "w": width, "h": height}}
+            )
+        y += height
+    alerts = annotation("Alerts", "red", 'ALERTS{alertstate="firing"}', "{{alertname}}", "{{severity}} {{job}}")
+    return {
+        "uid": uid,
+        "title": title,
+        "description": description,
+        "tags": ["sandbox", *tags],
+        "timezone": "browser",
+        "editable": True,
+        "graphTooltip": 1,
+        "refresh": "5s",
+        "schemaVersion": 42,
+        "version": 1,
+        "time": {"from": "now-15m", "to": "now"},
+        "templating": {"list": list(variables)},
+        "annotations": {"list": [alerts, *annotations]},
+        "links": [{"type": "dashboards", "title": "Sandbox", "tags": ["sandbox"], "asDropdown": True, "includeVars": False,
+                   "keepTime": True, "targetBlank": False, "icon": "external link", "tooltip": "The other dashboards", "url": ""}],  # noqa: E501
+        "panels": placed,
+    }  # fmt: skip
+
+
+def _panel(kind: str, title: str, description: str, targets: Sequence[Json], defaults: Json, options: Json,
+           overrides: Sequence[Json] = ()) -> Json:  # fmt: skip
+    asked = [{"refId": "ABCDEFGH"[i], **target} for i, target in enumerate(targets)]
+    return {
+        "type": kind,
+        "title": title,
+        "description": description,
+        "datasource": targets[0]["datasource"],
+        "fieldConfig": {"defaults": defaults, "overrides": list(overrides)},
+        "options": options,
+        "targets": asked,
+    }
+
+
+def _steps(steps: Sequence[tuple[str, float | None]]) -> Json:
+    return {"mode": "absolute", "steps": [{"color": colour, "value": value} for colour, value in steps]}

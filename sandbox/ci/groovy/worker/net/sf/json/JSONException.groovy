@@ -1,0 +1,6 @@
+package net.sf.json
+
+/** A text is not JSON. */
+class JSONException extends RuntimeException {
+    JSONException(String message) { super(message) }
+}
