@@ -28,7 +28,7 @@ test-apps: $(APPS:%=test-app-%) ## Run the sample applications' own tests, with 
 test-app-%: .venv/apps/%/ok
 	cd compose/apps/$* && PYTHONDONTWRITEBYTECODE=1 ../../../.venv/apps/$*/bin/python -m pytest -p no:cacheprovider
 
-bench: .venv/test-ok ## Print how fast it is, beside plain Docker Compose (not part of the tests)
+bench: .venv/test-ok ## Print how fast it is, beside plain Docker Compose, testcontainers and pytest-docker (not part of the tests)
 	$(SANDBOX) doctor --fix
 	.venv/bin/python -m tests.benchmarks
 	.venv/bin/python -m tests.benchmarks.ci

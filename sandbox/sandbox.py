@@ -52,6 +52,7 @@ class Sandbox:
         self.say = say
         self.planner = Planner(engine, say)
         self.workspace = Workspace(home, project)
+        self._known: tuple[object, Catalogue] = ((), Catalogue({}))
 
     # --- choosing and rendering -------------------------------------------------------------
 
@@ -138,9 +139,11 @@ class Sandbox:
 
     def catalogue(self) -> Catalogue:
         """The services as they were rendered; empty when the folder is gone or broken."""
-        folder = self.workspace.folder / "services"
+        folder, edition = self.workspace.folder / "services", self.workspace.edition
         try:
-            return catalogues.read(folder, self.workspace.folder / "configs")
+            if not edition or edition != self._known[0]:
+                self._known = edition, catalogues.read(folder, self.workspace.folder / "configs")
+            return self._known[1]
         except ConfigurationError as error:
             self.say(Event("warning", text=error.message))
             return Catalogue({})

@@ -80,6 +80,15 @@ class Workspace:
         return state if all(self._is_there(path) for path in self._manifest()) and state != HALF else ""
 
     @property
+    def edition(self) -> tuple[tuple[int, ...], ...]:
+        """Changes with everything that is written here, and with every edit of a service's file; empty without any."""
+        files = [self.folder / MANIFEST, *sorted((self.folder / "services").glob("*.yml"))]
+        try:
+            return tuple((found.st_ino, found.st_mtime_ns, found.st_size) for found in map(Path.stat, files))
+        except OSError:
+            return ()
+
+    @property
     def owner(self) -> str:
         """The label of the process that this sandbox must not outlive, as it was rendered; empty for none."""
         try:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +23,8 @@ from sandbox import catalogue, output, resources
 from sandbox.engine import ComposeEngine
 from sandbox.render import render
 from sandbox.sandbox import Sandbox
+from tests.benchmarks import fixtures
+from tests.benchmarks.table import Row, by_turns, show, timed
 
 PROJECT = "sandbox-bench"
 CHECKOUT = Path(__file__).parents[2]
@@ -30,19 +32,6 @@ ONE_LINE = Path(__file__).with_name("one_line.py")
 COMPOSE_UP = ("docker", "compose", "up", "-d", "--wait")
 LITE_UP = ("up", "--profile", "lite")
 MEGABYTE = 1024**2
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table. `measured` and `beside` are in `unit`; `beside` 0 where nothing is compared."""
-
-    what: str
-    measured: float
-    unit: str
-    target: str
-    met: bool
-    beside: float = 0
-    compared_with: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,19 +91,6 @@ class Bench:
     def _environment(self) -> Mapping[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("SANDBOX_")}
         return {**kept, "SANDBOX_HOME": str(self.home), "PYTHONPATH": str(CHECKOUT)}
-
-
-def timed(work: Callable[[], object]) -> float:
-    """How many seconds the work takes."""
-    began = time.monotonic()
-    work()
-    return time.monotonic() - began
-
-
-def by_turns(times: int, ours: Callable[[], float], theirs: Callable[[], float]) -> tuple[float, float]:
-    """The medians of both, measured by turns so that a slow moment of the computer hits both."""
-    pairs = [(ours(), theirs()) for _ in range(times)]
-    return median(pair[0] for pair in pairs), median(pair[1] for pair in pairs)
 
 
 def measure_help(bench: Bench) -> Row:
@@ -221,38 +197,21 @@ def own_sandbox() -> Iterator[Bench]:
             bench.run(bench.sandbox("down", "--volumes"))
 
 
-def written(number: float, unit: str) -> str:
-    return f"{number:.2f} {unit}" if unit == "s" else f"{number:.0f} {unit}"
-
-
 def main() -> int:
     """Measures, prints the table and each service's memory; 1 when a target is missed."""
     rows: list[Row] = []
     with own_sandbox() as bench:
-        output.talk("measuring; this takes about 2 minutes, and is truest when nothing else runs")
+        output.talk("measuring; this takes about 4 minutes, and is truest when nothing else runs")
         rows.append(measure_help(bench))
         rows += measure_rendering(bench)
         rows += measure_cold_start(bench)
         rows += measure_ready_stack(bench)
         rows.append(measure_memory(bench))
         shares = services(bench)
-    output.table(
-        ("WHAT", "MEASURED", "COMPARED WITH", "TAKES", "RATIO", "TARGET", "MET"),
-        [
-            (
-                row.what,
-                written(row.measured, row.unit),
-                row.compared_with or "-",
-                written(row.beside, row.unit) if row.beside else "-",
-                f"{row.measured / row.beside:.2f}" if row.beside else "-",
-                row.target,
-                "yes" if row.met else "NO",
-            )
-            for row in rows
-        ],
-    )
+    rows += fixtures.measure(runs=3, leak_runs=3)
+    met = show(rows)
     print("\nmemory of each: " + ", ".join(f"{name} {size:.0f} MB" for name, size in shares.items()))
-    return 0 if all(row.met for row in rows) else 1
+    return 0 if met else 1
 
 
 if __name__ == "__main__":

@@ -6,11 +6,16 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from sandbox.ci.groovy import java
+from sandbox.ci.model import Source
+from sandbox.ci.server.configuration import Definition
+from sandbox.ci.store import MULTIBRANCH
 from tests.ci_server.conftest import Running, until
+from tests.ci_server.test_git import commit, job, repository
 
 pytestmark = pytest.mark.skipif(not java.is_there(), reason="Java or Groovy 2.4 is not installed")
 
@@ -89,3 +94,39 @@ def test_the_groovy_worker_is_killed_in_the_middle(real: Running) -> None:
     assert "the Groovy worker was killed" in real.console("loses")
     real.create("after", "echo 'works again'")
     assert real.build("after")["result"] == "SUCCESS"
+
+
+BUILDSPEC = """\
+version: 0.2
+phases:
+  build:
+    commands:
+      - mkdir -p out/reports
+      - echo "made on $BRANCH_NAME" > out/made.txt
+      - >-
+        echo '<testsuite name="unit"><testcase classname="orders" name="works"/>
+        <testcase classname="orders" name="is slow"><skipped/></testcase></testsuite>' > out/reports/unit.xml
+reports:
+  unit: {files: ['*.xml'], base-directory: out/reports}
+artifacts: {files: [made.txt], base-directory: out}
+"""
+
+
+def test_a_repository_with_a_buildspec_and_no_jenkinsfile(real: Running, tmp_path: Path) -> None:
+    clone = repository(real, "spec", tmp_path)
+    job(real, "spec", Definition(MULTIBRANCH, source=Source(f"{real.url}git/spec.git")))
+    commit(clone, **{"buildspec.yml": BUILDSPEC})
+    until(lambda: "Finished: " in real.get("job/spec/job/main/1/consoleText").text)
+    log = real.get("job/spec/job/main/1/consoleText").text
+    assert "Obtained buildspec.yml from git" in log
+    assert "Phase complete: BUILD State: SUCCEEDED" in log
+    assert log.endswith("Finished: SUCCESS\n")
+    build = real.get("job/spec/job/main/1/api/json").json()
+    assert [each["relativePath"] for each in build["artifacts"]] == ["made.txt"]
+    assert real.get("job/spec/job/main/1/artifact/made.txt").text == "made on main\n"
+    tests = real.get("job/spec/job/main/1/testReport/api/json").json()
+    assert (tests["passCount"], tests["skipCount"], tests["failCount"]) == (1, 1, 0)
+    assert "main: buildspec.yml found" in real.get("job/spec/indexing/consoleText").text
+    commit(clone, **{"buildspec.yml": BUILDSPEC.replace("phases:", "fases:")})
+    until(lambda: "Finished: FAILURE" in real.get("job/spec/job/main/2/consoleText").text)
+    assert "buildspec.yml:2: fases: unknown key" in real.get("job/spec/job/main/2/consoleText").text

@@ -215,9 +215,9 @@ def test_time_out_says_what_was_waited_for_with_lines(
         "    healthcheck: {test: ['CMD', 'false'], interval: 1s, retries: 99}\n"
     )
     pytester.path.joinpath("sandbox.yml").write_text("include: [sick.yml]\n")
-    done = tests("def test_it(sandbox): pass", "--sandbox-services=sick", "--sandbox-timeout=3")
+    done = tests("def test_it(sandbox): pass", "--sandbox-services=sick", "--sandbox-timeout=6")
     done.assert_outcomes(errors=1)
-    done.stdout.fnmatch_lines(["sandbox: sick is not ready after 3 s: its health check", "  sick | last words"])
+    done.stdout.fnmatch_lines(["sandbox: sick is not ready after 6 s: its health check", "  sick | last words"])
 
 
 def test_kept_is_found_again_and_a_changed_service_is_replaced(
@@ -392,7 +392,8 @@ def stale() -> list[str]:
 def test_interrupted_run_leaves_nothing(pytester: pytest.Pytester, plugin: list[str], home: Path) -> None:
     slow = pytester.makepyfile(
         """
-        import time
+        import signal, time
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background ignores it
         def test_slow(aws):
             print("STARTED", flush=True)
             time.sleep(600)

@@ -135,3 +135,18 @@ def test_the_verbs_print_what_they_did(sandbox: Sandbox, monkeypatch: pytest.Mon
     assert CliRunner().invoke(root, ["scale", "shop=2"]).exit_code == 0
     for bad in ("shop", "shop=0", "shop=11", "=2", "shop=x"):
         assert CliRunner().invoke(root, ["scale", bad]).exit_code == 2
+
+
+def test_services_files_are_read_again_when_they_change(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+    monkeypatch.setattr(
+        catalogue, "read", lambda folder, configs, real=catalogue.read: read.append(folder) or real(folder, configs)
+    )
+    sandbox.catalogue()
+    known = sandbox.catalogue()
+    assert len(read) <= 1
+    file = sandbox.workspace.folder / "services" / "shop.yml"
+    file.write_text(file.read_text().replace("mem_limit: 64m", "mem_limit: 128m"))
+    assert sandbox.catalogue() != known
+    file.unlink()
+    assert set(sandbox.catalogue().services) == {"worker"}

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from sandbox import catalogue, settings, snapshots
+from sandbox.cli import root
+from sandbox.commands import Call
 from sandbox.errors import SandboxError, UsageError
 from sandbox.model import Event
 from sandbox.sandbox import Sandbox
@@ -191,3 +195,30 @@ def test_unknown_name_lists_the_known(computer: Computer) -> None:
     assert caught.value.hint == "there are: one"
     computer.store.delete("one")
     assert computer.store.list() == ([], {})
+
+
+def test_the_command_line_says_in_json_what_was_done(
+    computer: Computer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Call, "sandbox", lambda call: computer.sandbox)
+    monkeypatch.setenv("SANDBOX_HOME", str(tmp_path / "home"))
+
+    def run(*arguments: str, code: int = 0) -> Any:
+        done = CliRunner().invoke(root, ["snapshot", *arguments, "--json"])
+        assert done.exit_code == code, done.output
+        return json.loads(done.stdout) if code == 0 else done.stdout
+
+    saved = run("save", "one")
+    assert (saved["name"], saved["project"], saved["lost"]) == ("one", "shop", ["lost"])
+    assert set(saved["volumes"]) == {"web-data", "slow-data"}
+    assert saved["size"] > 0
+    assert "secrets" not in saved
+    assert run("list") == [saved]
+    computer.engine.contents["shop_web-data"] = b"changed"
+    assert run("restore", "one") == saved
+    assert computer.engine.contents["shop_web-data"] == b"pages"
+    assert run("delete", "one") == {"name": "one", "deleted": True}
+    assert run("list") == []
+    assert run("delete", "one", code=2) == ""
+    assert run("restore", "one", code=2) == ""
+    assert run("save", "../one", code=2) == ""

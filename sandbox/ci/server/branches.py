@@ -62,20 +62,19 @@ class Branches:
         for head in heads:
             if not _chosen(head.branch, definition):
                 lines.append(f"  {head.branch}: not chosen by the filter")
-            elif scheduler.repositories.file(source.url, head.commit, self._recipe(source, head)) is None:
+                continue
+            recipe = scheduler.repositories.recipe(source.url, head.commit, source.script_path)
+            if scheduler.repositories.file(source.url, head.commit, recipe) is None:
                 lines.append(f"  {head.branch}: {source.script_path} not found")
             else:
                 wanted.add(quote(head.branch, safe="-_.~+ "))
-                lines.append(f"  {head.branch}: {source.script_path} found, {self._met(item, source, head, primary)}")
+                lines.append(f"  {head.branch}: {recipe} found, {self._met(item, source, head, primary)}")
         for child in scheduler.store.children(item.path):
             if child.name not in wanted:
                 scheduler.forget(scheduler.store.delete_item(child))
                 lines.append(f"  {child.display_name or child.name}: gone, its job is removed")
         scheduler.topics.touch("jobs")
         return lines
-
-    def _recipe(self, source: Source, head: Head) -> str:
-        return self._scheduler.repositories.recipe(source.url, head.commit, source.script_path)
 
     def _met(self, item: Item, source: Source, head: Head, primary: str) -> str:
         scheduler = self._scheduler
