@@ -67,6 +67,11 @@ class Web:
 class Gateway(Web):
     """The load balancer: requests as the shop's customers make them."""
 
+    def __init__(self, sandbox: RunningSandbox, service: str, endpoint: str = "") -> None:
+        super().__init__(sandbox, service, endpoint)
+        # When a server fails a later request of a connection, HAProxy hangs up, and trusts that browsers ask again.
+        self.http.headers["Connection"] = "close"
+
 
 @dataclass(frozen=True)
 class Sample:
