@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import shlex
+import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -74,6 +75,7 @@ class Engine(Protocol):
 
     def info(self) -> EngineInfo: ...
     def plugin_version(self, plugin: str) -> str: ...
+    def socket(self) -> str: ...
     def image_sizes(self) -> dict[str, int]: ...
     def why_not_pullable(self, image: str) -> str: ...
     def pull(self, image: str, progress: Callable[[int, int], None]) -> None: ...
@@ -186,6 +188,14 @@ class ComposeEngine:
         """The version of `compose` or `buildx`, empty if it is not there. Starts a program: 0.1 s."""
         match = re.search(r"v?(\d+\.\d+(?:\.\d+)?)", processes.output(["docker", plugin, "version"], 10))
         return match[1] if match else ""
+
+    def socket(self) -> str:
+        """Where containers find the engine's socket, if that is not the usual place: an engine without root has one
+        of its own. An engine in a virtual machine has the usual one inside, whatever its address is out here.
+        """
+        scheme, _, path = self._address.partition("://")
+        in_machine = sys.platform != "linux" or bool(self._context and self._context.Name.startswith("desktop"))
+        return path if scheme == "unix" and not in_machine else ""
 
     def image_sizes(self) -> dict[str, int]:
         """Every image name on this computer, as the user would write it, and its size in bytes."""

@@ -38,6 +38,7 @@ from sandbox.settings import REPLICAS_SUFFIX
 from sandbox.terraform import Terraform
 from sandbox.workspace import Workspace
 
+SOCKET = "DOCKER_SOCKET"  # the variable of services that read the engine's socket
 SHOWN = 1000  # lines of a search, unless more are asked for
 
 
@@ -75,6 +76,8 @@ class Sandbox:
                 values[name] = previous.get(name) or secrets.token_hex(12)
             if name.endswith(REPLICAS_SUFFIX) and name not in settings.values:  # `sandbox scale` was the last word
                 values[name] = previous.get(name) or values[name]
+        if SOCKET in values and SOCKET not in settings.values:
+            values[SOCKET] = self.engine.socket() or values[SOCKET]
         values.update(image_of)
         if ports:
             values.update(self.planner.ports(self.project, settings, stack, values, previous))

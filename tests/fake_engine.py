@@ -66,6 +66,9 @@ class FakeEngine:
     def plugin_version(self, plugin: str) -> str:
         return "2.30.0"
 
+    def socket(self) -> str:
+        return ""
+
     def image_sizes(self) -> dict[str, int]:
         self._alive()
         return dict(self.images)
