@@ -61,7 +61,10 @@ def restore(call: Call, name: str, timeout: int, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def list_(call: Call, as_json: bool) -> None:
-    """List the snapshots on this computer; those that cannot be restored are warned of."""
+    """List the snapshots on this computer.
+
+    Those that cannot be restored are warned of.
+    """
     from sandbox import output, snapshots
     from sandbox.workspace import home
 
