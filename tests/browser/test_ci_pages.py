@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +9,6 @@ import pytest
 
 from tests.ci_server.conftest import AUTH, Running, until
 
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WORK = """stage 'Build'
 sh 'printf "\\033[32mgreen\\033[0m words\\n"; mkdir -p out; echo x > out/a.txt'
 archive 'out/*'
@@ -25,18 +22,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     running = Running(tmp_path_factory.mktemp("ci") / "home")
     yield running
     running.stop()
-
-
-@pytest.fixture(scope="module")
-def browser(request: pytest.FixtureRequest) -> Iterator[object]:
-    if CHROMIUM is None:
-        if request.config.getoption("--require-docker"):
-            pytest.fail("no Chromium is installed: apt-get install chromium")
-        pytest.skip("no Chromium is installed")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
