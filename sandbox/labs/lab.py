@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shlex
-import shutil
 import sys
 import tempfile
 import time
@@ -22,6 +22,7 @@ from sandbox.model import Event
 from sandbox.sandbox import Sandbox
 
 PROGRESS = "progress.json"
+KEPT = "kept"
 PAUSE = 1.0
 PATIENCE = 90.0  # seconds that a solution may take to show: alerts and rates look back over a minute
 
@@ -77,7 +78,10 @@ class Lab:
     # --- verbs ----------------------------------------------------------------------------------
 
     def start(self, name: str) -> Lesson:
-        """Puts the sandbox into a lesson's first state. Raises if a service it needs does not run."""
+        """Puts the sandbox into a lesson's first state; what the lesson before it did is taken back.
+
+        Raises if a service it needs does not run.
+        """
         if name not in self.lessons:
             raise UsageError(f"there is no lesson {name}{did_you_mean(name, self.lessons)}", "`sandbox lab list`")
         lesson = self.lessons[name]
@@ -85,23 +89,46 @@ class Lab:
         if missing := [service for service in lesson.needs if service not in running]:
             raise SandboxError(f"{name} needs {', '.join(missing)}", "`sandbox up --profile lite`")
         if missing := [program for program in lesson.programs if not processes.have(program)]:
-            raise SandboxError(f"{name} needs {', '.join(missing)}, not installed here", "`sandbox lab list`: take another")
+            raise SandboxError(f"{name} needs {', '.join(missing)}, not installed here", "`sandbox lab list`")
+        self._clean_before(lesson)
         self.clean(lesson)
         self.work(lesson).mkdir(parents=True, exist_ok=True)
         self._run(lesson, "setup.sh")
         self._save(Progress(name, time.time()))
         return lesson
 
+    def _clean_before(self, following: Lesson) -> None:
+        """Another lesson may be under way. What it did is in the way only if its services are still there."""
+        try:
+            lesson = self.current()[0]
+        except SandboxError:
+            return
+        try:
+            if lesson != following:
+                self.clean(lesson)
+        except SandboxError as error:
+            self.sandbox.say(Event("warning", text=f"{lesson.name} could not be taken back: {error.message}"))
+
     def reset(self) -> Lesson:
-        """The current lesson from its beginning: progress and files are gone."""
+        """The current lesson from its beginning: progress is gone, files are put aside."""
         return self.start(self.progress().lesson)
 
     def clean(self, lesson: Lesson) -> None:
-        """Takes back what a lesson did to the sandbox."""
+        """Takes back what a lesson did to the sandbox. The attendee's files are put aside."""
         if self.folder.is_dir():
             (self.folder / PROGRESS).unlink(missing_ok=True)
         self._run(lesson, "clean.sh")
-        shutil.rmtree(self.work(lesson), ignore_errors=True)
+        self._put_aside(self.work(lesson))
+
+    def _put_aside(self, work: Path) -> None:
+        if not work.is_dir() or not any(work.iterdir()):
+            return
+        now = time.strftime("%Y-%m-%d-%H%M%S")
+        names = (f"{now}-{number}" if number else now for number in itertools.count())
+        kept = next(folder for name in names if not (folder := self.folder / KEPT / name / work.name).exists())
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        work.rename(kept)
+        self.sandbox.say(Event("notice", text=f"your files of {work.name} are kept in {kept}"))
 
     def check(self, name: str = "", patience: float = 0.0) -> tuple[Step, list[Seen]]:
         """A step's checks (the current one, unless named), asked again for up to `patience` seconds."""
@@ -147,14 +174,18 @@ class Lab:
         return self.check(step.name, PATIENCE)
 
     def goto(self, name: str) -> Step:
-        """Step `name` with all earlier ones solved; their checks are not waited for."""
+        """Step `name` with all earlier ones solved; their checks are not waited for.
+
+        A lesson may have a quicker way there than the solution: `goto/<step>.sh`.
+        """
         lesson = self.lessons[self.progress().lesson]
         target = lesson.step(name)
         self.start(lesson.name)
         progress = self.progress()
         for step in lesson.steps[: lesson.steps.index(target)]:
             self.sandbox.say(Event("notice", text=f"solving {step.name}"))
-            self._run(lesson, f"solve/{step.name}.sh")
+            quick = f"goto/{step.name}.sh"
+            self._run(lesson, quick if (lesson.folder / quick).is_file() else f"solve/{step.name}.sh")
             progress.done.append(step.name)
             self._save(progress)
         return target

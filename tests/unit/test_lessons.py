@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -88,14 +89,41 @@ def test_hints_come_one_by_one(lab: Lab) -> None:
     assert [lab.hint() for _ in range(3)] == [("first", 1), ("second", 0), ("second", 0)]
 
 
-def test_goto_solves_what_is_before_and_reset_forgets(lab: Lab) -> None:
+def test_goto_solves_what_is_before_and_reset_puts_files_aside(lab: Lab) -> None:
+    said: list[str] = []
+    lab.sandbox.say = lambda event: said.append(event.text)
     lesson = lab.start("try")
+    (lab.work(lesson) / "mine.txt").write_text("mine")
     assert lab.goto("2").name == "two"
     assert lab.progress().done == ["one"]
     assert (lab.work(lesson) / "two.txt").exists()
     lab.reset()
     assert lab.progress().done == []
     assert not (lab.work(lesson) / "two.txt").exists()
+    kept = [Path(text.rpartition(" ")[2]) for text in said if "are kept in" in text]
+    assert (kept[0] / "mine.txt").read_text() == "mine"
+    assert (kept[1] / "two.txt").exists()
+
+
+def test_goto_takes_the_quick_way_of_a_lesson(tmp_path: Path, lab: Lab) -> None:
+    quick = tmp_path / "lessons/try/goto/one.sh"
+    quick.parent.mkdir()
+    quick.write_text("echo quick >quick.txt\n")
+    lesson = lab.start("try")
+    lab.goto("two")
+    assert (lab.work(lesson) / "quick.txt").exists()
+    assert not (lab.work(lesson) / "one.txt").exists()
+
+
+def test_another_lesson_takes_back_what_the_one_before_did(tmp_path: Path, sandbox: Sandbox) -> None:
+    folder = write(tmp_path)
+    shutil.copytree(folder / "try", folder / "other")
+    (folder / "try" / "clean.sh").write_text(f"echo cleaned >{tmp_path}/cleaned.txt\n")
+    lab = Lab(sandbox, read_all(folder))
+    lab.start("try")
+    (tmp_path / "cleaned.txt").unlink()
+    lab.start("other")
+    assert (tmp_path / "cleaned.txt").exists()
 
 
 def test_answers_from_windows_editors_are_read(lab: Lab) -> None:
