@@ -40,17 +40,17 @@ def test_a_declarative_pipeline(real: Running) -> None:
     real.create(
         "declarative",
         """pipeline { agent any
-            parameters { string(name: 'WHO', defaultValue: 'world') }
+            parameters { string(name: 'WHO', defaultValue: 'world'); choice(name: 'SIZE', choices: ['small', 'large']) }
             stages {
-                stage('Greet') { steps { sh 'echo hello $WHO from $JOB_NAME $BUILD_NUMBER' } }
+                stage('Greet') { steps { sh 'echo $SIZE hello $WHO from $JOB_NAME $BUILD_NUMBER' } }
                 stage('Both') { parallel { stage('left') { steps { echo 'l' } }
                     stage('right') { steps { echo 'r' } } } } }
             post { always { echo 'the end' } } }""",
     )
     assert real.build("declarative")["result"] == "SUCCESS"
-    assert "hello world from declarative 1" in real.console("declarative")
+    assert "small hello world from declarative 1" in real.console("declarative")
     real.build("declarative", WHO="Jenkins")
-    assert "hello Jenkins from declarative 2" in real.console("declarative")
+    assert "small hello Jenkins from declarative 2" in real.console("declarative")
     stages = real.get("job/declarative/2/wfapi/describe").json()["stages"]
     assert {"Greet", "Both", "left", "right"} <= {stage["name"] for stage in stages}
     node = next(stage for stage in stages if stage["name"] == "Greet")

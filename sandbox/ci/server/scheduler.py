@@ -341,21 +341,27 @@ class Scheduler:
 
     def _pass(self) -> float | None:
         """Starts what can start; seconds until the next quiet period ends."""
+        if self.quieting:
+            return None
         soonest: float | None = None
+        blocked: set[int] = set()  # a queue may hold a thousand builds of one job: it is looked at once
         for queued in list(self._queue):
             if not self._has_room():
                 break
+            if queued.item in blocked:
+                continue
+            if queued.ready > now():
+                left = max(0.01, (queued.ready - now()) / 1000)
+                soonest = left if soonest is None else min(soonest, left)
+                continue
             item = self.store.item_by_id(queued.item)
             if item is None:
                 self._queue.remove(queued)
                 self.store.dequeue(queued.id)
-                continue
-            state, _ = self._state(queued, item)
-            if state == "buildable" and not self.quieting:
+            elif self._state(queued, item)[0] == "blocked":
+                blocked.add(item.id)
+            else:
                 self._begin(queued, item)
-            elif state == "waiting":
-                left = max(0.01, (queued.ready - now()) / 1000)
-                soonest = left if soonest is None else min(soonest, left)
         return soonest
 
     def _begin(self, queued: Queued, item: Item) -> None:
