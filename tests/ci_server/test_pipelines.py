@@ -59,6 +59,14 @@ def test_a_declarative_pipeline(real: Running) -> None:
     assert "the end" not in text
 
 
+def test_a_file_parameter_lies_in_the_workspace(real: Running) -> None:
+    real.create("takes", "properties([parameters([file(name: 'in/data.txt')])])\nnode { sh 'cat in/data.txt' }")
+    upload = {"in/data.txt": ("mine.txt", b"of the client\n")}
+    answer = real.post("job/takes/buildWithParameters", files=upload)
+    assert real.finished(int(answer.headers["Location"].rstrip("/").rpartition("/")[2]))["result"] == "SUCCESS"
+    assert "\nof the client\n" in real.console("takes")
+
+
 def test_validation_by_the_api(real: Running) -> None:
     answer = real.post("pipeline-model-converter/validate", data={"jenkinsfile": "pipeline { agent any }"})
     assert 'Missing required section "stages"' in answer.text

@@ -114,20 +114,27 @@ class Scheduler:
         causes: Sequence[Mapping[str, Any]],
         parameters: Mapping[str, Any] | None = None,
         delay: float | None = None,
+        uploads: Path | None = None,
     ) -> int:
-        """Queues a build; the queue item's id. What already waits for the same is joined, as in Jenkins."""
+        """Queues a build; the queue item's id. What already waits for the same is joined, as in Jenkins.
+
+        `uploads` is a folder of files that came with it.
+        """
         values = {**self.defaults(item), **(parameters or {})}
         quiet = self.definition(item).quiet_period if delay is None else delay
         ready = now() + int(quiet * 1000)
         with self._changed:
             for index, queued in enumerate(self._queue):
-                if queued.item == item.id and queued.parameters == values and self._joinable(queued, item):
+                same_values = queued.item == item.id and queued.parameters == values
+                if same_values and not uploads and self._joinable(queued, item):
                     same = [cause for cause in causes if cause not in queued.causes]
                     joined = replace(queued, ready=min(queued.ready, ready), causes=[*queued.causes, *same])
                     self._queue[index] = joined
                     self.store.change_queued(joined)
                     return queued.id
             queued = self.store.enqueue(item.id, now(), ready, causes, values)
+            if uploads:
+                uploads.rename(self.home.uploads / str(queued.id))
             self._queue.append(queued)
             self._changed.notify_all()
         self.topics.touch("queue")
@@ -140,6 +147,7 @@ class Scheduler:
             self._queue = [queued for queued in self._queue if queued.id != id]
             for queued in found:
                 self.store.dequeue(id)
+                home.remove(self.home.uploads / str(id))
                 self._remember_cancelled(queued)
         self.topics.touch("queue")
         return bool(found)
@@ -370,9 +378,7 @@ class Scheduler:
         build = RunningBuild(self, item, record, self.definition(item))
         upload = self.home.uploads / str(queued.id)
         if upload.is_dir():
-            for path in upload.iterdir():
-                path.rename(build.folder / path.name)
-            upload.rmdir()
+            upload.rename(build.folder / "uploads")
         self._running[record.id] = build
         thread = threading.Thread(target=self._run, args=(build,), name=f"build {record.id}", daemon=True)
         self._threads.add(thread)
