@@ -65,7 +65,7 @@ DASHBOARD = dashboard(
                   f"max by (jenkins_job) ({BUILDS}total_build_count_total{JOB})",
                   f"max by (jenkins_job) ({BUILDS}health_score{JOB})",
                   f"max by (jenkins_job) ({BUILDS}last_build_start_time_milliseconds{JOB})",
-                  units={"Last build": "dateTimeAsIso"}, newest="Last build"),
+                  units={"Last build": "dateTimeAsIso"}, largest_first="Last build"),
         ]),
     ],
     [variable("jenkins_job", "Job", f"label_values({BUILDS}last_build_result_ordinal, jenkins_job)")],

@@ -46,7 +46,7 @@ DASHBOARD = dashboard(
             table("Last decision", "What was decided last, why and when. Empty when no release was made since the sandbox began.",
                   {"decision": "Decision", "version": "Version", "reason": "Reason", "Value": "When"},
                   "max by (decision, version, reason) (shop_release_last_decision_timestamp_seconds) * 1000",
-                  units={"When": "dateTimeAsIso"}, newest="When"),
+                  units={"When": "dateTimeAsIso"}, largest_first="When"),
             chart("Decisions", "Decisions so far, by kind and reason. Empty when no release was made since the sandbox began.",
                   prom(f"sum by (decision, reason) ({DECISIONS})", "{{decision}}: {{reason}}"), unit="short"),
         ]),
