@@ -27,7 +27,7 @@ DASHBOARD = dashboard(
             stat("Success", "Share of all builds that succeeded. Good: above 80 %. A job that is always green may test too little.",
                  prom(f"sum({BUILDS}success_build_count_total{JOB}) / sum({BUILDS}total_build_count_total{JOB})"),
                  unit="percentunit", decimals=0, steps=(("red", None), ("orange", 0.5), ("green", 0.8))),
-            stat("Running", "Builds that run now.", prom("sum(jenkins_runs_running_value) or sum(jenkins_executor_in_use_value)")),
+            stat("Running", "Builds that run now. Good: 0 when nobody pushes.", prom("sum(jenkins_runs_running_value) or sum(jenkins_executor_in_use_value)")),
             stat("Waiting", "Builds that wait for an executor. Good: 0 for most of the time.",
                  prom("sum(jenkins_queue_size_value)"), steps=(("green", None), ("orange", 1), ("red", 5))),
             stat("Free executors", "Executors without work. Good: 1 or more. With 0 builds wait.",
@@ -44,7 +44,7 @@ DASHBOARD = dashboard(
                   colours={"success": "green", "unstable": "yellow", "failure": "red", "aborted": "purple"}),
             chart("Time of the last build", "How long the newest build of each job took. Good: flat, and below ten minutes: who waits longer begins something else.",
                   prom(f"{BUILDS}last_build_duration_milliseconds{JOB}", "{{jenkins_job}}"), unit="ms"),
-            chart("Time by stage", "Stages of the newest build. The longest is the one worth shortening. Empty when no job has stages.",
+            chart("Time by stage", "Stages of the newest build. The longest is the one worth shortening. Good: what it was last week. Empty when no job has stages.",
                   prom(f"{BUILDS}last_stage_duration_milliseconds_summary_sum{JOB}", "{{jenkins_job}}: {{stage}}"), unit="ms"),
         ]),
         (8, [
