@@ -34,7 +34,9 @@ def routes(folder: Folder, watch: Watch, http: urllib3.PoolManager, socket: str)
     def ask_guard(method: str, *parts: str) -> Any:
         """What the guard answers. Ends the request with its words where it refuses."""
         try:
-            status, body = unixhttp.ask(socket, method, "".join(f"/{quote(part, safe='')}" for part in parts), timeout=PATIENCE)
+            status, body = unixhttp.ask(
+                socket, method, "".join(f"/{quote(part, safe='')}" for part in parts), timeout=PATIENCE
+            )
             data = json.loads(body)
         except (OSError, ValueError):
             abort(502, "console-socket, which does this for the console, does not answer")
@@ -71,7 +73,7 @@ def routes(folder: Folder, watch: Watch, http: urllib3.PoolManager, socket: str)
     def faults(name: str) -> ResponseReturnValue:
         """Every fault that the service offers; `active` is how much of it is on, or 0."""
         service = known(name)
-        active = ask_guard("GET", name, "faults")
+        active = ask_guard("GET", service.name, "faults")
         return jsonify(
             faults=[
                 {
@@ -92,8 +94,9 @@ def routes(folder: Folder, watch: Watch, http: urllib3.PoolManager, socket: str)
         amount = given.get("amount") if isinstance(given, dict) else None
         if isinstance(amount, bool) or not isinstance(amount, (int, float)) or not 0 < amount < math.inf:
             abort(400, 'the body must be {"amount": NUMBER}, and the number more than 0')
-        done = ask_guard("PUT", known(name).name, "faults", fault, f"{amount:f}")
-        watch.note(name, f"has the fault {fault} of {amount:g} from the console")
+        units = {item.name: item.unit for item in known(name).faults}
+        done = ask_guard("PUT", name, "faults", fault, f"{amount:f}")
+        watch.note(name, f"got the fault {fault} ({f'{amount:g} {units[fault]}'.strip()})")
         return jsonify(done)
 
     @blueprint.delete("/faults")

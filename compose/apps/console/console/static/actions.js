@@ -93,8 +93,7 @@ async function faults({ name, title }) {
 }
 
 function fault(item, service, title, problem, show) {
-  const field = `amount-${item.name}`;
-  const amount = h("input", { id: field, type: "number", min: "0", step: "any", required: true, value: item.active || item.amount });
+  const amount = h("input", { "aria-label": `Amount of ${item.name}`, type: "number", min: "0", step: "any", required: true, value: item.active || item.amount });
   const on = h("button", { id: `on-${item.name}`, "aria-label": `Switch ${item.name} on` }, item.active ? "Change" : "On");
   const off = h("button", { id: `off-${item.name}`, type: "button", "aria-label": `Switch ${item.name} off`, onclick: () => during(off, problem, async () => {
     await change("DELETE", service, `faults/${item.name}`);
@@ -112,5 +111,5 @@ function fault(item, service, title, problem, show) {
         await show();
       });
     } },
-      h("label", { for: field }, item.unit || "amount"), amount, on, off));
+      h("label", {}, amount, item.unit), on, off));
 }

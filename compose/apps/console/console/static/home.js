@@ -37,7 +37,7 @@ function draw(data) {
     h("p", { class: "bar" },
       h("strong", { class: ready === data.services.length ? "good" : "" }, `${ready} of ${data.services.length} services are ready`),
       h("span", { class: "dim" }, `memory: ${format(used, "bytes")} known to be used, ${format(limit, "bytes")} at most`),
-      loggedIn ? null : h("span", { class: "dim" }, h("a", { href: "/login?to=%2F", id: "sign-in" }, "Sign in"), " to copy logins, restart, reset and break services"),
+      loggedIn ? null : h("span", { class: "dim" }, h("a", { href: "/login?to=%2F", id: "sign-in" }, "Sign in"), " to restart, reset and break services"),
       clockDiffers() ? h("span", { class: "note" }, "The sandbox's clock and this browser's differ") : null),
     h("div", { class: "columns" },
       h("div", { class: "groups" }, groups(data.services)),
@@ -81,7 +81,7 @@ function address(service, endpoint) {
 
 function login(service, endpoint) {
   const name = `Copy the password of ${endpoint.user} for ${service}`;
-  if (!loggedIn) return h("span", { class: "small dim" }, `login: ${endpoint.user}`);
+  if (!loggedIn) return h("a", { class: "small", id: `sign-in-${service}-${endpoint.name}`, href: "/login?to=%2F" }, "sign in to copy the login");
   return h("button", { class: "small", type: "button", id: `copy-${service}-${endpoint.name}`, "aria-label": name, onclick: async () => {
     try {
       const known = await ask(`/api/logins/${service}/${endpoint.name}`);
