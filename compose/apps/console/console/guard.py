@@ -65,7 +65,7 @@ class Engine:
         filters = {"label": labels} | ({"status": ["running"]} if running else {})
         found = json.loads(self.ask("GET", f"/containers/json?all=1&filters={quote(json.dumps(filters))}"))
         if not found:
-            raise RefusedError(409, f"{service} is not running: sandbox up")
+            raise RefusedError(409, f"{service} is not running")
         return [item["Id"] for item in found]
 
     def restart(self, id: str) -> None:
