@@ -37,6 +37,8 @@ def run(home: Path) -> Run:
 def stack(run: Run) -> Iterator[Run]:
     """The lite profile, ready."""
     done = run("up", "--profile", "lite")
-    assert done.returncode == 0, done.stderr
-    yield run
-    run("down", "--volumes")
+    try:
+        assert done.returncode == 0, done.stderr
+        yield run
+    finally:
+        run("down", "--volumes")
