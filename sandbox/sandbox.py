@@ -281,14 +281,14 @@ class Sandbox:
         """Runs a command in a service's container; its exit code."""
         state = self._states([service])[0]
         if state.state != "running":
-            raise SandboxError(f"{service} is {state.state}", f"`sandbox up {service}`")
+            raise SandboxError(f"{service} is {state.state}", f"`sandbox restart {service}`")
         return self.engine.execute(state.id, command, tty)
 
     def output(self, service: str, command: Sequence[str]) -> tuple[int, str]:
         """Runs a command in a service's container; its exit code and what it printed."""
         state = self._states([service])[0]
         if state.state != "running":
-            raise SandboxError(f"{service} is {state.state}", f"`sandbox up {service}`")
+            raise SandboxError(f"{service} is {state.state}", f"`sandbox restart {service}`")
         return self.engine.output(state.id, command)
 
     def ask(self, service: str, command: Sequence[str], container: str = "") -> list[str]:
@@ -298,7 +298,7 @@ class Sandbox:
         """
         running = [s for s in self._states([service]) if s.state == "running" and container in ("", s.container)]
         if not running:
-            raise SandboxError(f"{container or service} is not running", f"`sandbox up {service}`")
+            raise SandboxError(f"{container or service} is not running", f"`sandbox restart {service}`")
         answers = []
         for state in running:
             code, text = self.engine.output(state.id, command)

@@ -45,6 +45,8 @@ def stack(run: Run, only_one: FileLock) -> Iterator[Run]:
     """The lite profile, ready. Each of the test runner's processes has one."""
     with only_one:  # they would build the same images, and find the same ports free
         done = run("up", "--profile", "lite")
-    assert done.returncode == 0, done.stderr
-    yield run
-    run("down", "--volumes")
+    try:
+        assert done.returncode == 0, done.stderr
+        yield run
+    finally:
+        run("down", "--volumes")
