@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from sandbox import catalogue as catalogues
-from sandbox import images, logsearch, planning, readiness, relay, variables, waiting
+from sandbox import images, logsearch, planning, readiness, relay, terraform, terraform_program, variables, waiting
 from sandbox.catalogue import Catalogue
 from sandbox.engine import Engine, LogLine
 from sandbox.errors import ConfigurationError, SandboxError, UsageError, did_you_mean
@@ -35,7 +35,6 @@ from sandbox.planning import Planner
 from sandbox.render import render
 from sandbox.resources import configs_folder
 from sandbox.settings import REPLICAS_SUFFIX
-from sandbox.terraform import Terraform
 from sandbox.workspace import Workspace
 
 SOCKET = "DOCKER_SOCKET"  # the variable of services that read the engine's socket
@@ -215,9 +214,13 @@ class Sandbox:
                 found[name] = text
         return found
 
-    def terraform(self) -> Terraform:
-        """Terraform on the shop's configuration, against this sandbox's AWS."""
-        return Terraform(self.workspace.folder, configs_folder() / "terraform", self.environment())
+    def terraform(self, registry: str = "") -> terraform.Terraform:
+        """Terraform on the shop's configuration, against this sandbox's AWS. `registry` may have its image."""
+        folder, aws = self.workspace.folder, self.environment()
+        terraform.check(folder, aws)
+        program = terraform_program.find(self.engine, self.project, folder, registry, self.say)
+        source = configs_folder() / "terraform"
+        return terraform.Terraform(folder, source, aws, program, lambda text: self.say(_notice(text)))
 
     def logs(self, services: Sequence[str], follow: bool, since: float | None, tail: int | None) -> Iterator[LogLine]:
         """Lines of the services' containers. Without `follow` in the order of time; with it as they come."""
