@@ -223,9 +223,7 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="release", description="Publish, try, judge, promote or roll back a version.")
     verbs = root.add_subparsers(dest="verb", required=True)
 
-    def add(
-        name: str, act: Act, help: str, *, version: bool = True, limits: bool = False
-    ) -> argparse.ArgumentParser:
+    def add(name: str, act: Act, help: str, *, version: bool = True, limits: bool = False) -> argparse.ArgumentParser:
         verb = verbs.add_parser(name, help=help)
         verb.set_defaults(act=act)
         if version:

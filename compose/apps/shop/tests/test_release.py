@@ -16,8 +16,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 import shop
-from release import agent as agents
 from release import __main__ as cli
+from release import agent as agents
 from release import decisions, judge, store
 from release.agent import Agent
 from release.decisions import Decision
@@ -153,6 +153,7 @@ def changed(tmp_path: Path, change: str) -> Path:
     return source
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("aws_is_there")
 def test_a_switch_loses_no_request_and_a_bad_version_changes_nothing(
     agent: Agent, version: str, tmp_path: Path
@@ -190,6 +191,7 @@ def test_a_switch_loses_no_request_and_a_bad_version_changes_nothing(
     assert not (tmp_path / "releases" / f"{version}.bad").exists()
 
 
+@pytest.mark.slow
 def test_a_version_that_ends_is_started_again(agent: Agent) -> None:
     agent.step()
     assert agent.current
