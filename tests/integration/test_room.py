@@ -23,7 +23,7 @@ from .registry import docker
 
 PROJECT = "sandbox-tests-room"
 ADDRESS, GUEST = "10.98.77.1", "10.98.77.2"
-OTHERS = "traffic,prometheus,alertmanager,node-exporter,blackbox-exporter,ministack"
+OTHERS = "traffic,prometheus,alertmanager,node-exporter,container-exporter,blackbox-exporter,ministack"
 CLIENTS = 50
 
 
