@@ -21,7 +21,7 @@ CATALOGUE: Catalogue = catalogue.read(compose_folder(), configs_folder())
 # No package registry has these: where their image cannot be pulled, they are left out.
 WITHOUT_RECIPE = {"elasticsearch", "filebeat", "grafana", "kibana", "logstash"}
 # Who guards the Docker socket must be its owner, root, but has no network, no capabilities and no writable file.
-SOCKET_GUARDS = {"container-exporter-socket", "shipper-socket"}
+SOCKET_GUARDS = {"console-socket", "container-exporter-socket", "shipper-socket"}
 # Docker's log files are root's: root without capabilities and with nothing to write to may read them.
 LOG_READERS = {"filebeat"}
 CONTAINERS = [
