@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dashboards.delivery import RELEASES
 from dashboards.panels import ONE_IS_GOOD, RATE, Json, chart, dashboard, leads_to, prom, stat, text, variable
 
 JOB = 'job="storefront"'
@@ -112,4 +113,5 @@ DASHBOARD = dashboard(
         ]),
     ],
     [variable("version", "Version", f"label_values(app_info{{{JOB}}}, version)")],
+    [RELEASES],
 )  # fmt: skip
