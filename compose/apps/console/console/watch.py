@@ -101,7 +101,7 @@ class Watch:
         self, service: Service, facts: dict[str, dict[str, tuple[float, str]]], containers: list[dict[str, Any]]
     ) -> State:
         own = [item for item in containers if item["service"] == service.name]
-        health = ", ".join(sorted({f"{item['state']} {item['health']}".strip() for item in own}))
+        health = " and ".join(sorted({", ".join(filter(None, (item["state"], item["health"]))) for item in own}))
         memory = sum(item["memory"] for item in own) or None
         counts = {name: self.resolve(name) for name in service.containers}
         replicas = counts.get(service.name, 0)

@@ -199,7 +199,7 @@ def test_containers_are_this_sandboxes(guard: str, engine: Docker) -> None:
 def test_health_and_memory_are_shown(guard: str, client: FlaskClient, app: Flask) -> None:
     app.extensions["watch"].look()
     [service, *_] = [s for s in client.get("/api/services").json["services"] if s["name"] == "localhost"]
-    assert (service["health"], service["memory"]) == ("running healthy", 6000)
+    assert (service["health"], service["memory"]) == ("running, healthy", 6000)
 
 
 def test_console_passes_on_and_remembers(guard: str, engine: Docker, signed_in: FlaskClient) -> None:

@@ -21,8 +21,8 @@ repeat(async () => {
     return;
   }
   const state = JSON.stringify({ ...data, looked: Math.floor(now() / 15000) });
-  // What somebody presses must not be replaced under the finger.
-  if (state === shown || content.querySelector(":active")) return;
+  // What somebody presses or marks must not be replaced under the finger.
+  if (state === shown || content.querySelector(":active") || !getSelection().isCollapsed) return;
   shown = state;
   const focused = document.activeElement.id;
   draw(data);
