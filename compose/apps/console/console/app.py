@@ -27,7 +27,7 @@ def create_app(
     home = Folder(folder, values)
     access.protect(app, values.get("CONSOLE_PASSWORD", ""), home.project)
     http = urllib3.PoolManager(num_pools=32, maxsize=8)
-    app.extensions["watch"] = watch = Watch(home, http)
+    app.extensions["watch"] = watch = Watch(home, http, lambda: actions.containers(socket))
     app.register_blueprint(pages(home))
     app.register_blueprint(api(home, watch, http))
     app.register_blueprint(sources.routes(home, http))
