@@ -33,6 +33,7 @@ PARTS = "parts"  # the file of a recipe whose image holds some of our own packag
 ATTEMPTS = 3
 PULLS, BUILDS = 3, 2
 CACHES = {"__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache"}
+FROM = re.compile(r"^FROM (\S+)", re.MULTILINE)
 STEP = re.compile(r"^#\d+ \[ *(\d+)/(\d+)\]")
 UNREACHABLE = re.compile("no such host|refused|timeout|timed out|unreachable|server misbehaving", re.IGNORECASE)
 FINAL = re.compile("not found|denied|unauthorized|manifest unknown|no such host", re.IGNORECASE)
@@ -117,10 +118,16 @@ def find_recipe(service: Service, variable: str) -> Path | None:
     return next((folder for folder in folders if name and (folder / "Dockerfile").is_file()), None)
 
 
+def official(recipe: Path) -> str:
+    """The image that a recipe adds to, where that is not our base: it must be pulled first. Empty for all others."""
+    first = FROM.search((recipe / "Dockerfile").read_text(encoding="utf-8"))
+    return "" if not first or "$" in first[1] or first[1] == "scratch" else first[1]
+
+
 def built_name(recipe: Path) -> str:
     """`sandbox/<name>:<digest of the recipe and of the base it stands on>`."""
     digest = hashlib.sha256()
-    for folder in dict.fromkeys((_base(recipe), recipe)):
+    for folder in (recipe,) if official(recipe) else dict.fromkeys((_base(recipe), recipe)):
         for name, path in _context(folder).items():
             digest.update(f"{name}\0".encode() + path.read_bytes())
     return f"{OWN}{recipe.name}:{digest.hexdigest()[:12]}"
@@ -207,7 +214,10 @@ def build_all(recipes: Iterable[Path], engine: Engine, mode: str, registry: str,
     missing = [recipe for recipe in dict.fromkeys(recipes) if built_name(recipe) not in present]
     with tempfile.TemporaryDirectory() as folder:
         secrets = host.build_secrets(Path(folder)) if missing else {}
-        for base in dict.fromkeys(_base(recipe) for recipe in missing):
+        for image in dict.fromkeys(filter(None, map(official, missing))):
+            if image not in present:
+                pull(image, engine, registry, report)
+        for base in dict.fromkeys(_base(recipe) for recipe in missing if not official(recipe)):
             if built_name(base) not in present:
                 root = _root_image(engine, mode, registry, report)
                 _build(base, root, engine, secrets, report)
@@ -277,7 +287,10 @@ def _plan_one(
     if recipe and mode == "auto" and registries.mirror and not registries.why_not(built):
         return planned("pull", built, service.disk, "built by whoever fills the mirror")
     if recipe and (own or mode == "build"):
-        return planned("build", built, service.disk)
+        start = official(recipe)
+        if not start or start in sizes or not (why := registries.why_not(start)):
+            return planned("build", built, service.disk)
+        return planned("impossible", image, reason=f"it is made of {start}, which cannot be pulled: {why}")
     reason = registries.why_not(image)
     if not reason:
         return planned("pull", image, service.disk)
