@@ -63,8 +63,8 @@ def _configs(service: Service) -> dict[str, bytes]:
     files = {_place(service.name, relative): content for relative, content in _read(service.configs)}
     if service.provides and service.provides != service.name:
         for relative, content in _read(service.configs.parent / service.provides):
-            if (place := _place(service.provides, relative)).startswith("contributions/"):
-                files[place] = content
+            if (shared := _place(service.provides, relative)).startswith("contributions/"):
+                files[shared] = content
     for name, folder in service.repositories.items():
         place = PurePosixPath("contributions", "seeds", service.name, "repositories", name)
         files |= {str(place / relative.as_posix()): content for relative, content in _read(folder)}

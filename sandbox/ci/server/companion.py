@@ -108,7 +108,7 @@ class Companion:
             endpoint, values = self.ROUTES.bind_to_environ(environ).match()
             response = getattr(self, f"_{endpoint}")(request, **values)
         except HTTPException as error:
-            response = error.get_response(environ)  # type: ignore[assignment]
+            response = error.get_response(environ)
         return response(environ, start_response)
 
     def url(self, name: str) -> str:
