@@ -18,10 +18,10 @@ DASHBOARD = dashboard(
     ["apps", "delivery"],
     [
         (4, [
-            stat("Stable", "The version that most visitors get.",
+            stat("Stable", "The version that most visitors get. Good: the one that was promoted last.",
                  prom('max by (version, commit) (app_info{job="storefront", track="stable"})', "{{version}} ({{commit}})", instant=True),
                  graph=False, text="name"),
-            stat("Canary", "The version that the canary runs: the same as stable between releases.",
+            stat("Canary", "The version that the canary runs. Good: the same as stable between releases.",
                  prom('max by (version, commit) (app_info{job="storefront", track="canary"})', "{{version}} ({{commit}})", instant=True),
                  graph=False, text="name"),
             stat("Canary's share", "Share of the visitors that the canary serves. Good: 0 between releases; 10, 50, 100 % during one.",
@@ -43,11 +43,11 @@ DASHBOARD = dashboard(
                   prom(f"histogram_quantile(0.95, {SLOW})", "{{version}}"), unit="s", limit=0.5),
         ]),
         (8, [
-            table("Last decision", "What was decided last, why and when. Empty when no release was made since the sandbox began.",
+            table("Last decision", "What was decided last, why and when. Good: `promote`. Empty when no release was made since the sandbox began.",
                   {"decision": "Decision", "version": "Version", "reason": "Reason", "Value": "When"},
                   "max by (decision, version, reason) (shop_release_last_decision_timestamp_seconds) * 1000",
-                  units={"When": "dateTimeAsIso"}, newest="When"),
-            chart("Decisions", "Decisions so far, by kind and reason. Empty when no release was made since the sandbox began.",
+                  units={"When": "dateTimeAsIso"}, largest_first="When"),
+            chart("Decisions", "Decisions so far, by kind and reason. Good: more promoted than rolled back. Empty when no release was made since the sandbox began.",
                   prom(f"sum by (decision, reason) ({DECISIONS})", "{{decision}}: {{reason}}"), unit="short"),
         ]),
     ],

@@ -57,6 +57,12 @@ class Client:
         """`number` may also be lastBuild and the like."""
         return self.json(f"{job_path(name)}{number}/api/json")
 
+    def find_build(self, name: str, number: str) -> dict[str, Any] | None:
+        """Like `build_info`; None if there is no such build."""
+        answer = self._send("GET", f"{job_path(name)}{number}/api/json", missing_ok=True)
+        found: dict[str, Any] | None = answer.json() if answer is not None else None
+        return found
+
     def start(self, name: str, parameters: Mapping[str, str]) -> int:
         """Queues a build; its queue item."""
         kind = "buildWithParameters" if parameters else "build"

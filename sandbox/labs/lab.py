@@ -83,6 +83,8 @@ class Lab:
         running = {state.service for state in self.sandbox.engine.containers(self.sandbox.project)}
         if missing := [service for service in lesson.needs if service not in running]:
             raise SandboxError(f"{name} needs {', '.join(missing)}", "`sandbox up --profile lite`")
+        if missing := [program for program in lesson.programs if not processes.have(program)]:
+            raise SandboxError(f"{name} needs {', '.join(missing)}, not installed here", "`sandbox lab list`: take another")
         self.clean(lesson)
         self.work(lesson).mkdir(parents=True, exist_ok=True)
         self._run(lesson, "setup.sh")

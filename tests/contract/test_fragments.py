@@ -24,7 +24,7 @@ WITHOUT_RECIPE = {"elasticsearch", "filebeat", "grafana", "kibana", "logstash"}
 # These are in no profile: they are chosen by name.
 OPT_IN = {"docker-proxy", "jenkins"}
 # Who guards the Docker socket must be its owner, root, but has no network, no capabilities and no writable file.
-SOCKET_GUARDS = {"docker-proxy", "shipper-socket"}
+SOCKET_GUARDS = {"console-socket", "container-exporter-socket", "docker-proxy", "shipper-socket"}
 # Docker's log files are root's: root without capabilities and with nothing to write to may read them.
 LOG_READERS = {"filebeat"}
 CONTAINERS = [

@@ -76,8 +76,12 @@ class Watch:
         for name, state in states.items():
             before = self.states.get(name)
             if before is not None and before.word != state.word:
-                self.changes.appendleft(Change(time.time(), name, _told(state)))
+                self.note(name, _told(state))
         self.states, self.looked = states, time.time()
+
+    def note(self, service: str, text: str) -> None:
+        """Remembers what somebody did."""
+        self.changes.appendleft(Change(time.time(), service, text))
 
     def _run(self) -> None:
         while True:
@@ -200,4 +204,7 @@ def as_json(service: Service, state: State | None) -> dict[str, Any]:
             }
             for endpoint in service.endpoints
         ],
+        "can_restart": service.name != "console",
+        "can_reset": service.reset is not None and bool(service.endpoints),
+        "faults": [fault.name for fault in service.faults],
     }
