@@ -506,6 +506,21 @@ class ComposeEngine:
             list(pool.map(work, items))
 
 
+def one_off(
+    image: str, project: str, mounts: Mapping[str, str], variables: Iterable[str], memory: str, tty: bool
+) -> list[str]:
+    """The command that runs an image's program once, on a sandbox's network, as this user.
+
+    `mounts` are folders and where they are inside; `variables` are NAME (as it is outside) or NAME=VALUE.
+    """
+    command = ["docker", "run", "--rm", "-i", *(["-t"] if tty else []), f"--network={project}_default"]
+    command += [f"--memory={memory}", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--tmpfs=/tmp:exec"]
+    if sys.platform != "win32":
+        command.append(f"--user={os.getuid()}:{os.getgid()}")
+    command += [f"--volume={outside}:{inside}" for outside, inside in mounts.items()]
+    return [*command, *(f"--env={variable}" for variable in variables), image]
+
+
 def _docker_failed() -> Any:
     """The exception python-on-whales raises when a docker command fails, imported late because it is slow."""
     import python_on_whales

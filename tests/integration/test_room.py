@@ -24,7 +24,8 @@ from .registry import docker
 PROJECT = "sandbox-tests-room"
 ADDRESS, GUEST = "10.98.77.1", "10.98.77.2"
 OTHERS = (
-    "alertmanager,blackbox-exporter,ci,console,inbox,logstore,ministack,node-exporter,orders,prometheus,shipper,traffic"
+    "alertmanager,blackbox-exporter,ci,console,container-exporter,inbox,logstore,ministack,node-exporter,orders,prometheus"
+    ",shipper,traffic"
 )
 CLIENTS = 50
 
