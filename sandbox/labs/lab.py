@@ -16,13 +16,16 @@ from pathlib import Path
 from sandbox import processes
 from sandbox.errors import SandboxError, UsageError, did_you_mean
 from sandbox.labs import checks
+from sandbox.labs.board import Standing
 from sandbox.labs.checks import Seen
 from sandbox.labs.lessons import Lesson, Step, script
+from sandbox.labs.sharing import Sharing
 from sandbox.model import Event
 from sandbox.sandbox import Sandbox
 
 PROGRESS = "progress.json"
 KEPT = "kept"
+SHARE = "share.json"
 PAUSE = 1.0
 PATIENCE = 90.0  # seconds that a solution may take to show: alerts and rates look back over a minute
 
@@ -43,6 +46,7 @@ class Lab:
     def __init__(self, sandbox: Sandbox, lessons: Mapping[str, Lesson]) -> None:
         self.sandbox, self.lessons = sandbox, lessons
         self.folder = sandbox.workspace.folder / "labs"
+        self.sharing = Sharing(self.folder / SHARE)
 
     # --- where somebody is ----------------------------------------------------------------------
 
@@ -74,6 +78,16 @@ class Lab:
         half = self.folder / f"{PROGRESS}.half"
         half.write_text(json.dumps(vars(progress), indent=1), encoding="utf-8")
         half.replace(self.folder / PROGRESS)
+        if wrong := self.sharing.tell(self.standing()):  # a board that is away stops nobody from learning
+            self.sandbox.say(Event("warning", text=wrong))
+
+    def standing(self) -> Standing:
+        """What the trainer's board is told, if it is told anything."""
+        if not (self.folder / PROGRESS).exists():
+            return Standing("none yet")
+        lesson, progress, step = self.current()
+        current = step.name if step else ""
+        return Standing(lesson.name, len(progress.done), len(lesson.steps), current, sum(progress.hints.values()))
 
     # --- verbs ----------------------------------------------------------------------------------
 
