@@ -25,6 +25,7 @@ from sandbox.sandbox import Sandbox
 
 PROGRESS = "progress.json"
 KEPT = "kept"
+PAGE = Path("contributions", "lessons", "lesson.json")  # what the console shows
 SHARE = "share.json"
 PAUSE = 1.0
 PATIENCE = 90.0  # seconds that a solution may take to show: alerts and rates look back over a minute
@@ -74,12 +75,25 @@ class Lab:
         return self.folder / lesson.name
 
     def _save(self, progress: Progress) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        half = self.folder / f"{PROGRESS}.half"
-        half.write_text(json.dumps(vars(progress), indent=1), encoding="utf-8")
-        half.replace(self.folder / PROGRESS)
+        _write(self.folder / PROGRESS, vars(progress))
+        _write(self.sandbox.workspace.folder / PAGE, self._page(progress))
         if wrong := self.sharing.tell(self.standing()):  # a board that is away stops nobody from learning
             self.sandbox.say(Event("warning", text=wrong))
+
+    def _page(self, progress: Progress) -> dict[str, object]:
+        lesson, _, current = self.current()
+        steps = [
+            {
+                "name": step.name,
+                "title": step.title,
+                "text": step.text,
+                "done": step.name in progress.done,
+                "hints": step.hints[: progress.hints.get(step.name, 0)],
+            }
+            for step in lesson.steps
+        ]
+        about = {"name": lesson.name, "title": lesson.title, "intro": lesson.intro, "minutes": lesson.minutes}
+        return {**about, "current": current.name if current else None, "steps": steps}
 
     def standing(self) -> Standing:
         """What the trainer's board is told, if it is told anything."""
@@ -129,8 +143,8 @@ class Lab:
 
     def clean(self, lesson: Lesson) -> None:
         """Takes back what a lesson did to the sandbox. The attendee's files are put aside."""
-        if self.folder.is_dir():
-            (self.folder / PROGRESS).unlink(missing_ok=True)
+        for path in (self.folder / PROGRESS, self.sandbox.workspace.folder / PAGE):
+            path.unlink(missing_ok=True)
         self._run(lesson, "clean.sh")
         self._put_aside(self.work(lesson))
 
@@ -227,3 +241,11 @@ class Lab:
             whole = Path(place) / path.name
             whole.write_text(f'set -eu\ncd "$WORK"\n{script(path)}', encoding="utf-8", newline="\n")
             processes.run(["sh", str(whole)], f"{lesson.name}/{name}", env=environment)
+
+
+def _write(path: Path, data: Mapping[str, object]) -> None:
+    """Whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_name(f"{path.name}.half")
+    half.write_text(json.dumps(data, indent=1), encoding="utf-8")
+    half.replace(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -84,9 +85,15 @@ def test_a_lesson_goes_from_start_to_end(tmp_path: Path, sandbox: Sandbox, ends:
         again.check()
 
 
-def test_hints_come_one_by_one(lab: Lab) -> None:
-    lab.start("try")
+def test_hints_come_one_by_one_and_the_console_shows_those_that_came(lab: Lab) -> None:
+    lesson = lab.start("try")
+    page = lab.sandbox.workspace.folder / "contributions/lessons/lesson.json"
+    assert json.loads(page.read_text())["steps"][0]["hints"] == []
     assert [lab.hint() for _ in range(3)] == [("first", 1), ("second", 0), ("second", 0)]
+    shown = json.loads(page.read_text())
+    assert (shown["title"], shown["current"], shown["steps"][0]["hints"]) == ("Try", "one", ["first", "second"])
+    lab.clean(lesson)
+    assert not page.exists()
 
 
 def test_goto_solves_what_is_before_and_reset_puts_files_aside(lab: Lab) -> None:
