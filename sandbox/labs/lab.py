@@ -9,7 +9,8 @@ import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -120,7 +121,8 @@ class Lab:
             raise SandboxError(f"{name} needs {', '.join(missing)}, not installed here", "`sandbox lab list`")
         self._clean_before(lesson)
         self.clean(lesson)
-        self.work(lesson).mkdir(parents=True, exist_ok=True)
+        with _writing(self.work(lesson)):
+            self.work(lesson).mkdir(parents=True, exist_ok=True)
         self._run(lesson, "setup.sh")
         self._save(Progress(name, time.time()))
         return lesson
@@ -144,7 +146,8 @@ class Lab:
     def clean(self, lesson: Lesson) -> None:
         """Takes back what a lesson did to the sandbox. The attendee's files are put aside."""
         for path in (self.folder / PROGRESS, self.sandbox.workspace.folder / PAGE):
-            path.unlink(missing_ok=True)
+            with _writing(path):
+                path.unlink(missing_ok=True)
         self._run(lesson, "clean.sh")
         self._put_aside(self.work(lesson))
 
@@ -154,8 +157,9 @@ class Lab:
         now = time.strftime("%Y-%m-%d-%H%M%S")
         names = (f"{now}-{number}" if number else now for number in itertools.count())
         kept = next(folder for name in names if not (folder := self.folder / KEPT / name / work.name).exists())
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        work.rename(kept)
+        with _writing(kept):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            work.rename(kept)
         self.sandbox.say(Event("notice", text=f"your files of {work.name} are kept in {kept}"))
 
     def check(self, name: str = "", patience: float = 0.0) -> tuple[Step, list[Seen]]:
@@ -245,7 +249,17 @@ class Lab:
 
 def _write(path: Path, data: Mapping[str, object]) -> None:
     """Whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     half = path.with_name(f"{path.name}.half")
-    half.write_text(json.dumps(data, indent=1), encoding="utf-8")
-    half.replace(path)
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        half.write_text(json.dumps(data, indent=1), encoding="utf-8")
+        half.replace(path)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        hint = "is the disk full, or was the folder made with sudo? `ls -l` says whose it is"
+        raise SandboxError(f"{path} cannot be written: {error.strerror or error}", hint) from error

@@ -149,6 +149,15 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
         Bundle(tmp_path / "none")
 
 
+def test_no_read_access_is_told(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **more: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(SandboxError, match=r"all\.bundle cannot be read: Permission denied"):
+        Bundle(saved)
+
+
 def test_truncated_anywhere_is_damaged(saved: Path) -> None:
     data = saved.read_bytes()
     for size in [0, 1, 511, 512, *range(600, len(data) - 1024, 97)]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from sandbox.errors import ConfigurationError, SandboxError, UsageError
 from sandbox.labs import checks
 from sandbox.labs.lab import Lab
-from sandbox.labs.lessons import read_all
+from sandbox.labs.lessons import Check, Step, read_all
 from sandbox.model import ContainerState
 from sandbox.resources import compose_folder, labs_folder
 from sandbox.sandbox import Sandbox
@@ -189,6 +190,23 @@ def test_broken_progress_is_told(lab: Lab) -> None:
     (lab.folder / "progress.json").write_text("{")
     with pytest.raises(SandboxError, match="cannot be read"):
         lab.check()
+
+
+def test_no_write_access_is_told(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **more: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(SandboxError, match=r"labs/try cannot be written: Permission denied") as caught:
+        lab.start("try")
+    assert "whose it is" in caught.value.hint
+
+
+def test_a_clock_that_was_put_back_does_no_harm(lab: Lab) -> None:
+    lab.start("try")
+    step = Step("s", "S", "", (Check("command", {"service": "web", "run": ["echo", "{elapsed}"]}, "x"),), ())
+    (seen,) = checks.ask(step, lab.sandbox, lab.folder, time.time() + 3600)
+    assert "ended with 0: 1" in seen.saw
 
 
 def test_a_solution_that_fails_is_told_with_its_words(tmp_path: Path, lab: Lab) -> None:
