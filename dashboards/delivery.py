@@ -48,7 +48,7 @@ DASHBOARD = dashboard(
                   "max by (decision, version, reason) (shop_release_last_decision_timestamp_seconds) * 1000",
                   units={"When": "dateTimeAsIso"}, newest="When"),
             chart("Decisions", "Decisions so far, by kind and reason. Empty when no release was made since the sandbox began.",
-                  prom(f"sum by (decision, reason) ({DECISIONS})", "{{decision}}: {{reason}}"), unit="short"),
+                  prom(f"sum by (decision, reason) ({DECISIONS}) > 0", "{{decision}}: {{reason}}"), unit="short"),
         ]),
     ],
     [variable("version", "Version", 'label_values(app_info{job="storefront"}, version)')],
