@@ -49,8 +49,15 @@ def why_not_writable(folder: Path) -> str:
         return error.strerror or str(error)
 
 
-def port_is_free(port: int, address: str = "127.0.0.1") -> bool:
+def port_is_free(port: int, address: str = "127.0.0.1", protocol: str = "tcp") -> bool:
     """Whether nothing listens on the port. Both tries are needed: some systems let two listeners share one."""
+    if protocol == "udp":
+        with socket.socket(type=socket.SOCK_DGRAM) as listener:
+            try:
+                listener.bind((address, port))
+            except OSError:
+                return False
+        return True
     with socket.socket() as knock:
         knock.settimeout(0.5)
         if knock.connect_ex(("127.0.0.1", port)) == 0:

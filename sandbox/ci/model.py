@@ -148,7 +148,7 @@ class Place(Protocol):
     job: str
     number: int
     url: str  # of the build, ends in /
-    folder: Path  # the build's own: artifacts/, stashes/, reports/
+    folder: Path  # the build's own: artifacts/, stashes/, reports/; uploads/ holds what came as file parameters
     workspaces: Path  # parent of the workspaces that `node`, `ws` and `dir` use
     environment: Mapping[str, str]  # JENKINS_URL, BUILD_CAUSE and the like; the pipeline adds the usual ones
     parameters: Mapping[str, Any]

@@ -23,12 +23,14 @@ def terraform(ctx: click.Context, arguments: tuple[str, ...]) -> None:
 
     It works on the shop's configuration; its state stays in the sandbox's folder.
 
-    `sandbox terraform init`, `plan`, `apply`, `destroy` and all others are Terraform's own. `sandbox terraform adopt`
-    takes what `sandbox up` made into the state, after which a plan has nothing to do.
+    `sandbox terraform init`, `plan`, `apply`, `destroy` and all others are Terraform's own. The first `init` takes what
+    `sandbox up` made into the state, after which a plan has nothing to do; `sandbox terraform adopt` does so again.
+    Where Terraform is not installed, its image is used.
     """
     from sandbox import output
 
-    tool = ctx.obj.sandbox().terraform()
+    settings, _ = ctx.obj.settings({})
+    tool = ctx.obj.sandbox(project=settings.project).terraform(settings.registry)
     if arguments == ("adopt",):
         output.talk(f"{tool.adopt()} resources are in Terraform's state: `sandbox terraform plan`")
     else:

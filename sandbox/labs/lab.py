@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import sys
@@ -83,6 +84,8 @@ class Lab:
         running = {state.service for state in self.sandbox.engine.containers(self.sandbox.project)}
         if missing := [service for service in lesson.needs if service not in running]:
             raise SandboxError(f"{name} needs {', '.join(missing)}", "`sandbox up --profile lite`")
+        if missing := [program for program in lesson.programs if not processes.have(program)]:
+            raise SandboxError(f"{name} needs {', '.join(missing)}, not installed here", "`sandbox lab list`: take another")
         self.clean(lesson)
         self.work(lesson).mkdir(parents=True, exist_ok=True)
         self._run(lesson, "setup.sh")
@@ -170,9 +173,12 @@ class Lab:
             "FOLDER": str(folder),
         }
         work = self.work(lesson)
-        preamble = f'set -eu\nsandbox() {{ {shlex.quote(sys.executable)} -m sandbox "$@"; }}\ncd "$WORK"\n'
         with tempfile.TemporaryDirectory() as place:
-            whole = Path(place) / path.name
-            whole.write_text(preamble + script(path), encoding="utf-8", newline="\n")
+            ourselves = Path(place) / "sandbox"
+            ourselves.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m sandbox "$@"\n', encoding="utf-8")
+            ourselves.chmod(0o755)
+            environment["PATH"] = os.pathsep.join([place, os.environ["PATH"]])
             environment["WORK"] = str(work) if work.is_dir() else place
+            whole = Path(place) / path.name
+            whole.write_text(f'set -eu\ncd "$WORK"\n{script(path)}', encoding="utf-8", newline="\n")
             processes.run(["sh", str(whole)], f"{lesson.name}/{name}", env=environment)

@@ -13,7 +13,7 @@ PACKAGE = Path(sandbox.__file__).parent
 HOMES = {
     "docker": {"engine"},
     "python_on_whales": {"engine"},
-    "requests": {"readiness", "services", "logsearch", "client"},
+    "requests": {"readiness", "services", "logsearch", "logsend", "client"},
     "yaml": {"yamlfile"},
     "jmespath": {"expression"},
     "filelock": {"workspace"},

@@ -23,7 +23,10 @@ from .registry import docker
 
 PROJECT = "sandbox-tests-room"
 ADDRESS, GUEST = "10.98.77.1", "10.98.77.2"
-OTHERS = "traffic,prometheus,alertmanager,node-exporter,blackbox-exporter,ministack"
+OTHERS = (
+    "alertmanager,blackbox-exporter,ci,console,container-exporter,inbox,logstore,ministack,node-exporter,orders,prometheus"
+    ",shipper,traffic"
+)
 CLIENTS = 50
 
 

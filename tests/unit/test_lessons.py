@@ -143,6 +143,12 @@ def test_what_is_not_there_is_told(lab: Lab, sandbox: Sandbox) -> None:
         lab.start("try")
 
 
+def test_a_program_that_is_not_there_is_told(tmp_path: Path, sandbox: Sandbox) -> None:
+    lab = Lab(sandbox, read_all(write(tmp_path, STEPS.replace("minutes: 1", "programs: [no-such-program]"))))
+    with pytest.raises(SandboxError, match="try needs no-such-program, not installed here"):
+        lab.start("try")
+
+
 def test_broken_progress_is_told(lab: Lab) -> None:
     lab.start("try")
     (lab.folder / "progress.json").write_text("{")
@@ -159,7 +165,16 @@ def test_a_solution_that_fails_is_told_with_its_words(tmp_path: Path, lab: Lab) 
 
 def test_shipped_lessons_are_whole() -> None:
     lessons = read_all(labs_folder())
-    assert list(lessons) == ["first-look", "incident", "metrics-and-an-alert", "read-the-logs"]
+    assert list(lessons) == [
+        "autoscaling",
+        "canary-that-fails",
+        "first-look",
+        "incident",
+        "metrics-and-an-alert",
+        "pipeline-from-nothing",
+        "read-the-logs",
+        "terraform",
+    ]
     services = {path.stem for path in compose_folder().glob("*.yml")}
     for lesson in lessons.values():
         assert lesson.summary.endswith(".")

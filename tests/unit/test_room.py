@@ -34,6 +34,7 @@ def test_relay_passes_everything_on(tmp_path: Path, port: int) -> None:
     assert local.startswith("localhost:")
     assert local.endswith("/team")
     assert local == relay.local(f"http://127.0.0.1:{port}/team"), "one relay per registry"
+    assert relay.shown(f"Get http://{local}/v2/: EOF") == f"Get http://127.0.0.1:{port}/team/v2/: EOF"
     address = f"http://127.0.0.1:{local.partition(':')[2].partition('/')[0]}/layer"
     with urllib.request.urlopen(address, timeout=5) as answer:
         assert answer.read() == (tmp_path / "layer").read_bytes()

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from sandbox.ci.groovy.worker import Failure
 from sandbox.ci.pipeline import patterns
@@ -38,6 +39,7 @@ def run_on_node(line: Line, label: str, custom: Any, body: Callable[[], Any]) ->
     try:
         with _workspace(line, base) as workspace:
             line.log(f"Running on {agent} in {workspace}")
+            _bring_uploads(line, workspace)
             cookie = str(uuid.uuid4())
             with line.within(workspace=workspace, folder=workspace, agent=agent, label=label, cookie=cookie):
                 try:
@@ -56,6 +58,16 @@ def _workspace(line: Line, base: Path) -> Iterator[Path]:
         yield folder
     finally:
         line.run.release_workspace(folder)
+
+
+def _bring_uploads(line: Line, workspace: Path) -> None:
+    """What came as file parameters, at their names; once, as the pipeline may change or remove it."""
+    for upload in (line.run.place.folder / "uploads").glob("*"):
+        target = workspace / unquote(upload.name)
+        if workspace.resolve() in target.resolve().parents:
+            line.log(f"Copying file to {unquote(upload.name)}")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(upload, target)
 
 
 @step()
