@@ -269,7 +269,7 @@ def test_without_prometheus_there_is_no_verdict_and_no_release(stack: Run, versi
     publish_changed(stack, version, "true")
     docker("pause", f"{PROJECT}-prometheus-1")
     try:
-        done = release(stack, "roll", version)
+        done = release(stack, "roll", version, "--budget", "4")
     finally:
         docker("unpause", f"{PROJECT}-prometheus-1")
     assert done.returncode == 1
