@@ -84,7 +84,7 @@ end
 
 def understood(fields, way)
   fields['message'] ||= ''
-  2.times do # an object's message may be an object again
+  3.times do # an object's message may be an object again
     message = fields['message']
     break unless message.start_with?('{')
     parsed = from_json(message)
