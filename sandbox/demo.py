@@ -156,7 +156,7 @@ def _chapter(sandbox: Sandbox, client: Client, change: str, say: Callable[[str],
     say(f"  {commit[:7]} “{change}” is build {number}: {url}")
     lines: list[tuple[int, str]] = []
     for at, text in _story(client, number):
-        if "judge: wait" not in text and "judge: good" not in text:
+        if not text.startswith(("judge: wait", "judge: good", "refused")):
             say(f"  {time.monotonic() - began:5.1f} s  {text}")
         lines.append((at, text))
     result, counted = client.result(JOB, number), _requests(sandbox).since(before)
@@ -166,7 +166,8 @@ def _chapter(sandbox: Sandbox, client: Client, change: str, say: Callable[[str],
     if outcome == "promoted" and version not in sandbox.ask("storefront", ["wget", "-qO-", "http://gateway:8080/"])[0]:
         outcome = "promoted, but not served"
     harm = next((at for at, text in lines if " gets " in text), None)
-    rollback = (last["rolled back"][0] - harm) % 86400 if "rolled back" in last and harm is not None else None
+    ended = next((at for at, text in lines if text.endswith("gets nothing more")), None)
+    rollback = (ended - harm) % 86400 if ended is not None and harm is not None else None
     reason = last["refused"][1].removeprefix("refused: ") if "refused" in last else ""
     seconds = round(time.monotonic() - began, 1)
     say(f"  {result}: {outcome}; {counted.all} requests, {counted.failed} failed")
