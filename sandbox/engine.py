@@ -80,7 +80,7 @@ class Engine(Protocol):
     def socket(self) -> str: ...
     def image_sizes(self) -> dict[str, int]: ...
     def why_not_pullable(self, image: str) -> str: ...
-    def pull(self, image: str, progress: Callable[[int, int], None]) -> None: ...
+    def pull(self, image: str, progress: Callable[[int, int], None], platform: str = "") -> None: ...
     def tag(self, image: str, name: str) -> None: ...
     def push(self, image: str) -> None: ...
     def image_facts(self, image: str) -> ImageFacts | None: ...
@@ -217,11 +217,14 @@ class ComposeEngine:
             raise _translated(error) from error
         return ""
 
-    def pull(self, image: str, progress: Callable[[int, int], None]) -> None:
-        """Pulls one image, telling bytes done and bytes known so far. Raises SandboxError."""
+    def pull(self, image: str, progress: Callable[[int, int], None], platform: str = "") -> None:
+        """Pulls one image, for the engine's platform unless named, telling bytes done and known so far.
+
+        Raises SandboxError.
+        """
         layers: dict[str, tuple[int, int]] = {}
         with _explained(), _silence_is_the_registry():
-            for line in self._client.api.pull(image, stream=True, decode=True):
+            for line in self._client.api.pull(image, stream=True, decode=True, platform=platform or None):
                 if "error" in line:
                     raise SandboxError(str(line["error"]), _way_out(str(line["error"])))
                 detail = line.get("progressDetail") or {}
