@@ -49,9 +49,11 @@ def connect(call: Call) -> Client:
     address, token = os.environ.get("JENKINS_URL"), os.environ.get("JENKINS_API_TOKEN")
     if address and token:
         return Client(address, os.environ.get("JENKINS_USER_ID", "admin"), token)
-    for service in call.sandbox().status(ready=True).services:
+    sandbox = call.sandbox()
+    for service in sandbox.status(ready=True).services:
         if service.name in SERVICES and service.url and service.login:
-            return Client(service.url, *service.login)
+            hosting = sandbox.url("jenkins", "git") if service.name == "jenkins" else ""
+            return Client(service.url, *service.login, hosting)
     raise SandboxError("no CI server is running", "sandbox up ci")
 
 
