@@ -295,10 +295,13 @@ class Scheduler:
     ) -> Outcome:
         """The `build` step; a relative name starts at the parent's folder. Raises LookupError."""
         item = self.find_job(job, parent.item.parent)
-        if item is None or item.holds_items:
+        if item is None:
             raise LookupError(f"No item named {job} found")
+        if item.holds_items:
+            raise LookupError(f"The item named {job} is a folder, which is not something that can be built")
         if item.disabled:
-            raise LookupError(f"Cannot build {job}: it is disabled")
+            raise LookupError(f"Failed to trigger build of {item.path}: it is disabled")
+        parent.say(f"Scheduling project: {item.path.replace('/', ' » ')}")
         id = self.submit(item, [upstream_cause(parent.item.path, parent.number, self.url)], parameters, delay=0)
         if not wait:
             return Outcome(item.path, 0, self.job_url(item.path), "")
