@@ -10,7 +10,8 @@ import urllib.request
 from email.message import EmailMessage
 from typing import Any
 
-from sandbox.ci.groovy.worker import Described, Failure, Remote
+from sandbox.ci.groovy.values import Described, Remote
+from sandbox.ci.groovy.worker import Failure
 from sandbox.ci.model import Aborted, Input, Result
 from sandbox.ci.pipeline import properties as described
 from sandbox.ci.pipeline.line import Line, interruption
