@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sandbox.ci.groovy.values import Described, Opaque, Remote
+from sandbox.ci.groovy.values import Described, Opaque
 from sandbox.ci.groovy.worker import Failure, GroovyWorker, Parsed, WorkerLost
 from sandbox.ci.model import Aborted, Declared, Node, Place, Result
 from sandbox.ci.pipeline import objects, symbols
