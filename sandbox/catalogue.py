@@ -17,7 +17,7 @@ AUTO = "auto"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 PUBLISHED = re.compile(
     r"(?:(?P<address>[0-9.]+|\$\{[A-Z0-9_]+:-[0-9.]+\}):)?"
-    r"(?:\$\{(?P<variable>[A-Z0-9_]+):-(?P<default>\d+)\}|(?P<fixed>\d+)):(?P<container>\d+)(?:/tcp)?"
+    r"(?:\$\{(?P<variable>[A-Z0-9_]+):-(?P<default>\d+)\}|(?P<fixed>\d+)):(?P<container>\d+)(?:/(?P<protocol>tcp|udp))?"
 )
 KEYS = {
     *("title", "summary", "try", "group", "profiles", "provides", "needs", "disk", "state", "reset"),
@@ -369,6 +369,7 @@ def _port(file: YamlFile, name: str, entry: Any) -> Port | None:
         default=int(match["default"] or match["fixed"]),
         container=int(match["container"]),
         address=match["address"] or "0.0.0.0",
+        protocol=match["protocol"] or "tcp",
     )
 
 

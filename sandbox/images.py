@@ -34,6 +34,7 @@ ATTEMPTS = 5  # with pauses of 1, 2, 4 and 8 s: a laptop that serves a room may 
 LATE_ATTEMPTS = 3  # at asking; the engine itself waits 25 s for each answer
 PULLS, BUILDS = 3, 2
 CACHES = {"__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache"}
+FROM = re.compile(r"^FROM (\S+)", re.MULTILINE)
 STEP = re.compile(r"^#\d+ \[ *(\d+)/(\d+)\]")
 LATE = re.compile(r"timeout|timed out|deadline exceeded|canceled|reset by peer|\bEOF\b", re.IGNORECASE)
 UNREACHABLE = re.compile(f"no such host|refused|unreachable|server misbehaving|{LATE.pattern}", re.IGNORECASE)
@@ -128,10 +129,16 @@ def find_recipe(service: Service, variable: str) -> Path | None:
     return next((folder for folder in folders if name and (folder / "Dockerfile").is_file()), None)
 
 
+def official(recipe: Path) -> str:
+    """The image that a recipe adds to, where that is not our base: it must be pulled first. Empty for all others."""
+    first = FROM.search((recipe / "Dockerfile").read_text(encoding="utf-8"))
+    return "" if not first or "$" in first[1] or first[1] == "scratch" else first[1]
+
+
 def built_name(recipe: Path) -> str:
     """`sandbox/<name>:<digest of the recipe and of the base it stands on>`."""
     digest = hashlib.sha256()
-    for folder in dict.fromkeys((_base(recipe), recipe)):
+    for folder in (recipe,) if official(recipe) else dict.fromkeys((_base(recipe), recipe)):
         for name, path in _context(folder).items():
             digest.update(f"{name}\0".encode() + path.read_bytes())
     return f"{OWN}{recipe.name}:{digest.hexdigest()[:12]}"
@@ -223,7 +230,10 @@ def build_all(recipes: Iterable[Path], engine: Engine, mode: str, registry: str,
     missing = [recipe for recipe in dict.fromkeys(recipes) if built_name(recipe) not in present]
     with tempfile.TemporaryDirectory() as folder:
         secrets = host.build_secrets(Path(folder)) if missing else {}
-        for base in dict.fromkeys(_base(recipe) for recipe in missing):
+        for image in dict.fromkeys(filter(None, map(official, missing))):
+            if image not in present:
+                pull(image, engine, registry, report)
+        for base in dict.fromkeys(_base(recipe) for recipe in missing if not official(recipe)):
             if built_name(base) not in present:
                 root = _root_image(engine, mode, registry, report)
                 _build(base, root, engine, secrets, report)
@@ -296,7 +306,10 @@ def _plan_one(
         if not reason:
             return planned("pull", built, service.disk, "built by whoever fills the mirror")
     if recipe and (own or mode == "build"):
-        return planned("build", built, service.disk, reason)
+        start = official(recipe)
+        if not start or start in sizes or not (why := registries.why_not(start)):
+            return planned("build", built, service.disk, reason)
+        return planned("impossible", image, reason=f"it is made of {start}, which cannot be pulled: {why}")
     reason = registries.why_not(image)
     if not reason:
         return planned("pull", image, service.disk)

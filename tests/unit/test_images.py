@@ -147,6 +147,28 @@ def test_plan(
     assert found.image.startswith("sandbox/web:" if action == "build" else "example/web:1")
 
 
+@pytest.mark.parametrize("pullable", [True, False])
+def test_a_recipe_that_adds_to_an_official_image_needs_that_one(
+    plan_for: Callable[..., ImagePlan], engine: FakeEngine, tmp_path: Path, pullable: bool
+) -> None:
+    plan_for(recipe=True)
+    (tmp_path / "compose" / "web.yml").write_text("services: {web: {image: '${WEB_IMAGE:-sandbox/web:local}'}}")
+    dockerfile = tmp_path / "compose" / "images" / "web" / "Dockerfile"
+    dockerfile.write_text("FROM example/web:1\nUSER 1000\n")
+    if pullable:
+        engine.registry.add("example/web:1")
+    found = catalogue.read(tmp_path / "compose", tmp_path / "configs")
+    stack = catalogue.choose(found, ["web"], "", ())
+    (planned,) = plan(stack, {}, "auto", Registries(engine, ""), {}, {})
+    assert planned.action == ("build" if pullable else "impossible")
+    if pullable:
+        (done,) = obtain([planned], engine, "auto", "", lambda event: None)
+        assert {"example/web:1", done.image} == set(engine.images), "no base of ours is built for it"
+    else:
+        with pytest.raises(EngineError, match=r"made of example/web:1, which cannot be pulled: manifest unknown"):
+            obtain([planned], engine, "auto", "", lambda event: None)
+
+
 def test_an_image_the_user_names_has_no_recipe(plan_for: Callable[..., ImagePlan]) -> None:
     assert plan_for(recipe=True, chosen="mine/web:2").action == "impossible"
 
