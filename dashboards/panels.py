@@ -162,10 +162,8 @@ def dashboard(uid: str, title: str, description: str, tags: Sequence[str], rows:
     y = 0
     for height, panels in rows:
         for i, panel in enumerate(panels):
-            width = 24 // len(panels)
-            placed.append(
-                {"id": len(placed) + 1, **panel, "gridPos": {"x": i * width, "y": y, "w": width, "h": height}}
-            )
+            x, end = 24 * i // len(panels), 24 * (i + 1) // len(panels)
+            placed.append({"id": len(placed) + 1, **panel, "gridPos": {"x": x, "y": y, "w": end - x, "h": height}})
         y += height
     alerts = annotation("Alerts", "red", 'ALERTS{alertstate="firing"}', "{{alertname}}", "{{severity}} {{job}}")
     return {
