@@ -26,7 +26,7 @@ from tests.benchmarks.table import Row, by_turns, show
 UP = ("up", "storefront", "orders", "ministack", "--set", "GATEWAY_RATE_LIMIT=1000000")
 CLIENTS = 8
 SECONDS = 3.0
-ORDERS = 1000  # each of them comes twice
+ORDERS = 250  # each of them comes twice
 QUEUE = "shop-orders"
 IN_QUEUE = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
 
