@@ -3,7 +3,7 @@ SANDBOX = .venv/bin/sandbox
 APPS = $(patsubst compose/apps/%/tests,%,$(wildcard compose/apps/*/tests))
 
 # What the tests drive besides Docker: program:package.
-TOOLS = git:git java:default-jre-headless groovy:groovy chromium:chromium npm:npm
+TOOLS = git:git java:default-jre-headless groovy:groovy ruby:ruby chromium:chromium npm:npm
 
 .PHONY: help up down test test-apps lint bench dashboards verify-elk verify-grafana clean
 .SECONDARY: # keep the stamps of pattern rules
@@ -20,7 +20,7 @@ down: .venv/ok ## Stop the sandbox; its data stays
 
 test: .venv/tools-ok .venv/test-ok lint test-apps ## Run every check and test against a real Docker engine
 	$(SANDBOX) doctor --fix
-	.venv/bin/pytest --require-docker
+	.venv/bin/pytest --require-docker --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-apps: $(APPS:%=test-app-%) ## Run the sample applications' own tests, with the packages of their images
 

@@ -17,7 +17,7 @@ AUTO = "auto"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 PUBLISHED = re.compile(
     r"(?:(?P<address>[0-9.]+|\$\{[A-Z0-9_]+:-[0-9.]+\}):)?"
-    r"(?:\$\{(?P<variable>[A-Z0-9_]+):-(?P<default>\d+)\}|(?P<fixed>\d+)):(?P<container>\d+)(?:/tcp)?"
+    r"(?:\$\{(?P<variable>[A-Z0-9_]+):-(?P<default>\d+)\}|(?P<fixed>\d+)):(?P<container>\d+)(?:/(?P<protocol>tcp|udp))?"
 )
 KEYS = {
     *("title", "summary", "try", "group", "profiles", "provides", "needs", "disk", "state", "reset"),
@@ -310,9 +310,13 @@ def _faults(file: YamlFile, data: Mapping[str, Any]) -> Faults | None:
 
 
 def _repositories(file: YamlFile, data: Mapping[str, Any]) -> dict[str, Path]:
-    found = {str(name): file.path.parent / str(folder) for name, folder in data.items()}
-    for name, folder in found.items():
-        if not NAME.fullmatch(name) or not folder.is_dir():
+    """Folders beside the fragment; in a sandbox's folder they are where the CI service finds them."""
+    rendered = file.path.parent.parent / "contributions" / "seeds" / file.path.stem / "repositories"
+    found = {}
+    for name, told in data.items():
+        folder = rendered / str(name) if (rendered / str(name)).is_dir() else file.path.parent / str(told)
+        found[str(name)] = folder
+        if not NAME.fullmatch(str(name)) or not folder.is_dir():
             file.problem(f"repository {name} needs a folder; {folder} is none", "x-sandbox", "repositories")
     return found
 
@@ -365,6 +369,7 @@ def _port(file: YamlFile, name: str, entry: Any) -> Port | None:
         default=int(match["default"] or match["fixed"]),
         container=int(match["container"]),
         address=match["address"] or "0.0.0.0",
+        protocol=match["protocol"] or "tcp",
     )
 
 

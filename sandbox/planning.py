@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,8 @@ class Planner:
         own = {n: str(v.value) for n, v in settings.values.items() if n.endswith("_IMAGE")}
 
         def plan(stack: Stack) -> list[ImagePlan]:
-            return images.plan(stack, sizes, settings.images, registries, own, bundled)
+            plans = images.plan(stack, sizes, settings.images, registries, own, bundled)
+            return [_with_way_out(item, catalogue) for item in plans]
 
         if settings.services or settings.profile != AUTO:
             stack = catalogues.choose(catalogue, settings.services, settings.profile, settings.without)
@@ -95,14 +97,20 @@ class Planner:
         ports: dict[str, str] = {}
         for container in stack.containers.values():
             for port in container.ports:
+                if port.variable in ports:
+                    continue  # one port, by TCP and by UDP
+                by = {
+                    p.protocol for p in container.ports if (p.variable, p.container) == (port.variable, port.container)
+                }
                 asked = int(values.get(port.variable, port.default))
                 before = previous.get(port.variable, "")
                 wanted = int(before) if before.isdecimal() and port.variable not in settings.values else asked
                 chosen = port.variable in settings.values or before
                 if settings.free_ports and port.variable and not chosen:
                     wanted = host.any_port(taken)
+                address = variables.expand(port.address, values)
                 free = wanted not in taken and (
-                    wanted in mine or host.port_is_free(wanted, variables.expand(port.address, values))
+                    wanted in mine or all(host.port_is_free(wanted, address, protocol) for protocol in by)
                 )
                 if not free and (settings.strict_ports or not port.variable):
                     raise UsageError(
@@ -122,6 +130,15 @@ def bundle(settings: Settings) -> Bundle | None:
     from sandbox.bundle import Bundle
 
     return Bundle(Path(settings.bundle)) if settings.bundle else None
+
+
+def _with_way_out(item: ImagePlan, catalogue: Catalogue) -> ImagePlan:
+    """What cannot be had may be done by another service."""
+    capability = catalogue.services[item.service].provides
+    others = [name for name, s in catalogue.services.items() if s.provides == capability and name != item.service]
+    if item.action != "impossible" or not capability or not others:
+        return item
+    return replace(item, reason=f"{item.reason}; {' or '.join(others)} can take its place")
 
 
 def _without_impossible(

@@ -101,6 +101,7 @@ def test_too_much_poison_is_refused() -> None:
     assert orders_faults.main(["inject", "poison", "1001"]) == 2
 
 
+@pytest.mark.slow
 def test_without_aws_the_worker_waits_and_says_why(worker: Worker) -> None:
     worker.step()
     assert "127.0.0.1:9" in worker.trouble
