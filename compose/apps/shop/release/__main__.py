@@ -264,10 +264,8 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
-def main() -> int:
-    # A pipeline that is stopped ends us with SIGTERM: then, too, what was begun is taken back.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    options = parser().parse_args()
+def attempt(options: argparse.Namespace) -> int:
+    """The exit code. Why a release ended is kept for whoever ends it."""
     try:
         return int(options.act(options))
     except (ReleaseError, KeyboardInterrupt) as error:
@@ -277,6 +275,14 @@ def main() -> int:
             remember(store.wanted().canary, error)
         say(f"refused: {str(error) or 'interrupted'}")
         return 1
+
+
+def main() -> int:
+    # A pipeline that is stopped ends us with SIGTERM: then, too, what was begun is taken back.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    options = parser().parse_args()
+    try:
+        return attempt(options)
     except aws.AwsError as error:
         say(f"AWS does not answer: {error}")
         return 3
