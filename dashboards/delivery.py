@@ -13,7 +13,7 @@ RELEASES = annotation(
     "release {{decision}}",
     "{{reason}}",
 )
-BY_VERSION = "on (instance) group_left (version) " + INFO
+BY_VERSION = "on (instance, track) group_left (version) " + INFO
 FAILED = f'sum by (version) (rate(http_requests_total{{job="storefront", status=~"5.."}}[1m]) * {BY_VERSION})'
 ALL = f'sum by (version) (rate(http_requests_total{{job="storefront"}}[1m]) * {BY_VERSION})'
 SLOW = f'sum by (le, version) (rate(http_request_duration_seconds_bucket{{job="storefront"}}[1m]) * {BY_VERSION})'

@@ -18,7 +18,7 @@ from sandbox.resources import compose_folder, configs_folder
 STACK = ("elasticsearch", "kibana", "logstash", "filebeat")
 CATALOGUE = catalogue.read(compose_folder(), configs_folder())
 PIPELINES = sorted(configs_folder().glob("*/logstash/*.conf")) + sorted(
-    (configs_folder() / "logstash").glob("pipeline/*")
+    (configs_folder() / "logstash").glob("[pr]*/*.conf")
 )
 LINES: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "lines.yml").read_text())
 OBJECTS = [json.loads(line) for line in (configs_folder() / "kibana" / "objects.ndjson").read_text().splitlines()]
@@ -71,6 +71,41 @@ def test_shipper_makes_the_document_that_is_specified(line: dict[str, Any], ship
         assert len(made) == (2 if way == "http" else 1)
         for found in made:
             assert {name: found.get(name) for name in line["has"]} == line["has"], way
+
+
+@pytest.fixture(scope="module")
+def logstash() -> Logstash:
+    return Logstash()
+
+
+class Logstash:
+    """Its scripts, run by a real Ruby: what becomes of all lines at once, by way and text."""
+
+    def documents(self, script: str, sent: list[tuple[str, str]]) -> list[dict[str, Any]]:
+        program = Path(__file__).parent / "understand_lines.rb"
+        command = ["ruby", str(program), str(configs_folder() / "logstash" / script)]
+        done = subprocess.run(command, input=json.dumps(sent), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return [flat(document) for document in json.loads(done.stdout)]
+
+
+def flat(source: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in source.items():
+        found |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return found
+
+
+def test_logstashs_script_makes_the_documents_that_are_specified(logstash: Logstash) -> None:
+    sent = [(way, line) for line in LINES for way in ([line["way"]] if "way" in line else ["container", "http"])]
+    made = logstash.documents("logstash/understand.rb", [(way, line["line"]) for way, line in sent])
+    for (way, line), found in zip(sent, made, strict=True):
+        assert {name: found.get(name) for name in line["has"]} == line["has"], (way, line["name"])
+
+
+def test_logstash_keeps_refused_documents_as_text(logstash: Logstash) -> None:
+    [found] = logstash.documents("refused/refused.rb", [("http", "no number")])
+    assert (found["tags"], found["message"]) == (["refused"], '{"message":"no number"}')
 
 
 def test_both_stores_shape_logs_alike() -> None:

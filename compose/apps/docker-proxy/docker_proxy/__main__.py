@@ -18,7 +18,8 @@ from docker_proxy.rules import LABEL, Limits
 
 ENGINE = "/var/run/docker.sock"
 UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
-TROUBLE = (OSError, http.client.HTTPException, ValueError)
+TROUBLE = (OSError, http.client.HTTPException, ValueError, KeyError, TypeError)
+PAUSE = 3  # seconds between two looks at agents whose build is gone
 
 
 def size(text: str) -> int:
@@ -49,12 +50,37 @@ def ready(engine: Engine, limits: Limits) -> str:
 
 
 def sweep(engine: Engine, limits: Limits) -> None:
-    """Removes every agent, with its volumes."""
-    filters = quote(json.dumps({"label": [f"{LABEL}={limits.project}"]}))
-    for each in engine.ask("GET", f"/containers/json?all=1&filters={filters}")[1] or ():
-        engine.ask("DELETE", f"/containers/{each['Id']}?force=1&v=1")
-    for each in engine.ask("GET", f"/images/json?filters={filters}")[1] or ():
-        engine.ask("DELETE", f"/images/{quote(each['Id'])}?force=1")
+    """Removes every agent, with its volumes, and what was built for agents."""
+    for id in _listed(engine, "containers", f"{LABEL}={limits.project}"):
+        engine.ask("DELETE", f"/containers/{id}?force=1&v=1")
+    for id in _listed(engine, "images", f"{LABEL}={limits.project}"):
+        engine.ask("DELETE", f"/images/{quote(id)}?force=1")
+
+
+def orphans(engine: Engine, limits: Limits) -> list[str]:
+    """Agents that are older than the CI service's current run, or that it left running: their builds are gone."""
+    agents = _listed(engine, "containers", f"{LABEL}={limits.project}")
+    if not agents:
+        return []
+    labels = (f"com.docker.compose.project={limits.project}", "com.docker.compose.service=ci")
+    states = [engine.ask("GET", f"/containers/{id}/json")[1]["State"] for id in _listed(engine, "containers", *labels)]
+    began = min((state["StartedAt"] for state in states if state["Running"]), default="9")
+    found = [engine.ask("GET", f"/containers/{id}/json") for id in agents]
+    return [about["Id"] for status, about in found if status == 200 and about["Created"] < began]
+
+
+def _listed(engine: Engine, kind: str, *labels: str) -> list[str]:
+    filters = quote(json.dumps({"label": labels}))
+    return [str(each["Id"]) for each in engine.ask("GET", f"/{kind}/json?all=1&filters={filters}")[1] or ()]
+
+
+def watch(engine: Engine, limits: Limits, ended: threading.Event) -> None:
+    while not ended.wait(PAUSE):
+        try:
+            for id in orphans(engine, limits):
+                engine.ask("DELETE", f"/containers/{id}?force=1&v=1")
+        except TROUBLE as error:
+            print(f"looking for agents without a build: {error}", file=sys.stderr, flush=True)
 
 
 def lend(client: Path, to: Path) -> None:
@@ -79,8 +105,11 @@ def main() -> int:
     Handler.judge = Judge(engine, limits)
     server = Server(str(path), Handler)
     path.chmod(0o666)  # who may ask shares the folder it lies in
+    ended = threading.Event()
+    threading.Thread(target=watch, args=(engine, limits, ended), daemon=True).start()
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     server.serve_forever()
+    ended.set()
     for each in (path, path.with_name("docker")):
         each.unlink(missing_ok=True)
     sweep(engine, limits)

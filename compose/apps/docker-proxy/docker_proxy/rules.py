@@ -69,7 +69,7 @@ def container(body: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
     if not isinstance(memory, int) or not 0 < memory <= limits.memory:
         raise Refused(f"more memory (--memory) than {limits.memory // 1024**2} MB")
     made["HostConfig"] = {
-        **_allowed(host, HOST, {"Binds", "NetworkMode", "Memory", *HARMLESS}, "HostConfig."),
+        **_allowed(host, HOST, {"Binds", "NetworkMode", "Memory", "ConsoleSize", "CgroupnsMode"}, "HostConfig."),
         "Mounts": [_workspace(bind, limits) for bind in host.get("Binds") or ()],
         "NetworkMode": limits.network,
         "Memory": memory,
@@ -97,6 +97,8 @@ def build(query: Mapping[str, list[str]], limits: Limits) -> dict[str, list[str]
     names = query.get("t", [])
     if not names or not all(map(image_name, names)):
         raise Refused("an image without a name (-t)")
+    if reserved := [name for name in names if name.startswith("sandbox/")]:
+        raise Refused(f"the name {reserved[0]}: images called sandbox/… are those that the sandbox itself builds")
     network = query.get("networkmode", [""])[0]
     if network not in ("", "default"):
         raise Refused("a network (--network): builds have that of the agents")
@@ -128,10 +130,6 @@ def image_name(name: str) -> bool:
     return bool(NAME.fullmatch(name)) and len(name) < 256
 
 
-# Set, these do nothing that could harm; so they are dropped rather than refused. All others must be empty.
-HARMLESS = ("ConsoleSize", "CgroupnsMode", "MaskedPaths", "ReadonlyPaths")
-
-
 def _allowed(body: Mapping[str, Any], known: Mapping[str, type], handled: set[str], prefix: str = "") -> dict[str, Any]:
     made = {}
     for key, value in body.items():
@@ -146,9 +144,14 @@ def _allowed(body: Mapping[str, Any], known: Mapping[str, type], handled: set[st
 
 def _empty(key: str, value: Any) -> bool:
     """Whether Docker's client sends this when nothing was asked for."""
-    if isinstance(value, dict):
-        return all(_empty("", each) or each == "no" for each in value.values())
-    return not value or (key == "MemorySwappiness" and value == -1)
+    match key:
+        case "MaskedPaths" | "ReadonlyPaths":
+            return value is None  # an empty list lays them open
+        case "MemorySwappiness":
+            return value in (None, 0, -1)
+        case "RestartPolicy" | "LogConfig" if isinstance(value, dict):
+            return all(not each or each == "no" for each in value.values())
+    return not value
 
 
 def _user(value: Any, limits: Limits) -> str:

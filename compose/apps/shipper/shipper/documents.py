@@ -70,7 +70,7 @@ def from_outside(event: Fields | str, project: str, *marks: str) -> Document:
 def understood(event: Fields | str) -> Fields:
     """The fields of a line, whatever its format, or of fields whose message is one. Secrets are left out."""
     fields: Fields = {"message": event} if isinstance(event, str) else {"message": "", **event}
-    for _ in range(2):  # an object's message may be an object again
+    for _ in range(3):  # an object's message may be an object again
         message = fields["message"]
         if not message.startswith("{"):
             break

@@ -81,9 +81,9 @@ function address(service, endpoint) {
 }
 
 function login(service, endpoint) {
-  const name = `Copy the password of ${endpoint.user} for ${service}`;
+  const name = `Copy password of ${endpoint.user} for ${service}`;
   if (!loggedIn) return h("a", { class: "small", id: `sign-in-${service}-${endpoint.name}`, href: "/login?to=%2F" }, "sign in to copy the login");
-  return h("button", { class: "small", type: "button", id: `copy-${service}-${endpoint.name}`, "aria-label": name, onclick: async () => {
+  return [h("span", { class: "small" }, endpoint.user), " ", h("button", { class: "small", type: "button", id: `copy-${service}-${endpoint.name}`, "aria-label": name, onclick: async () => {
     try {
       const known = await ask(`/api/logins/${service}/${endpoint.name}`);
       await navigator.clipboard.writeText(known.password);
@@ -91,7 +91,7 @@ function login(service, endpoint) {
     } catch (error) {
       notice(error.status === 401 ? "Sign in first" : `The browser did not copy: ${error.message}`);
     }
-  } }, `${endpoint.user} · copy password`);
+  } }, "Copy password")];
 }
 
 function next(services) {
