@@ -271,9 +271,10 @@ def attempt(options: argparse.Namespace) -> int:
     except (ReleaseError, KeyboardInterrupt) as error:
         if options.verb in ("canary", "verify", "promote"):
             remember(options.version, error)
-        elif options.verb == "judge":
+        if options.verb == "judge":  # its verdict is its last word
             remember(store.wanted().canary, error)
-        say(f"refused: {str(error) or 'interrupted'}")
+        else:
+            say(f"refused: {str(error) or 'interrupted'}")
         return 1
 
 
