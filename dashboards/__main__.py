@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from dashboards import ci, delivery, logs, orders
+from dashboards import ci, delivery, kibana, logs, orders
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 FILES = {
@@ -23,6 +23,7 @@ def written() -> dict[Path, str]:
 
 
 if __name__ == "__main__":
+    (CONFIGS / "kibana" / "objects.ndjson").write_text(kibana.TEXT, encoding="utf-8")
     for path, text in written().items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
