@@ -20,7 +20,7 @@ down: .venv/ok ## Stop the sandbox; its data stays
 
 test: .venv/tools-ok .venv/test-ok lint test-apps ## Run every check and test against a real Docker engine
 	$(SANDBOX) doctor --fix
-	.venv/bin/pytest --require-docker
+	.venv/bin/pytest --require-docker --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-apps: $(APPS:%=test-app-%) ## Run the sample applications' own tests, with the packages of their images
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dashboards.panels import NONE_IS_GOOD, ONE_IS_GOOD, chart, dashboard, prom, stat, timeline, variable
+from dashboards.panels import ANSWERS, NONE_IS_GOOD, ONE_IS_GOOD, RATE, chart, dashboard, prom, stat, timeline, variable
 
-RATE = "[$__rate_interval]"
 EMULATOR = 'service=~"localstack|ministack"'
 LIVE, DEAD = 'queue!~".+-dead"', 'queue=~".+-dead"'
 RESULTS = {"accepted": "green", "kept": "blue", "rejected": "yellow", "failed": "red"}
@@ -72,7 +71,7 @@ AWS = dashboard(
         ]),
         (5, [
             timeline("Health", "Red is when the emulator did not answer. Good: green all along. It starts empty after a restart, unless it was told to keep its data.",
-                     prom(f"probe_success{{{EMULATOR}}}", "{{service}}"), {"0": ("does not answer", "red"), "1": ("answers", "green")}),
+                     prom(f"probe_success{{{EMULATOR}}}", "{{service}}"), ANSWERS),
         ]),
         (8, [
             chart("Time to answer", "Its health page, as the blackbox exporter sees it. Good: flat. It rises when Lambdas and tables are busy.",

@@ -8,9 +8,13 @@ from typing import Any
 Json = dict[str, Any]
 PROMETHEUS = {"type": "prometheus", "uid": "prometheus"}
 LOGS = {"type": "elasticsearch", "uid": "elasticsearch"}
-BLUE = (("blue", None),)
-NONE_IS_GOOD = (("green", None), ("red", 1))
-ONE_IS_GOOD = (("red", None), ("green", 1))
+RATE = "[$__rate_interval]"
+Steps = Sequence[tuple[str, float | None]]
+BLUE: Steps = (("blue", None),)
+NONE_IS_GOOD: Steps = (("green", None), ("red", 1))
+ONE_IS_GOOD: Steps = (("red", None), ("green", 1))
+USED: Steps = (("green", None), ("orange", 0.8), ("red", 0.95))  # the share of something that can run out
+ANSWERS = {"0": ("does not answer", "red"), "1": ("answers", "green")}
 
 
 def prom(expr: str, legend: str = "__auto", **more: Any) -> Json:
@@ -41,13 +45,7 @@ def chart(title: str, description: str, *targets: Json, unit: str, stack: bool =
     if limit is not None:
         custom["thresholdsStyle"] = {"mode": "dashed"}
         defaults["thresholds"] = _steps((("transparent", None), ("red", limit)))
-    overrides = [
-        {
-            "matcher": {"id": "byName", "options": name},
-            "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": colour}}],
-        }
-        for name, colour in (colours or {}).items()
-    ]
+    overrides = [_override(name, color={"mode": "fixed", "fixedColor": to}) for name, to in (colours or {}).items()]
     options = {
         "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
         "tooltip": {"mode": "multi", "sort": "desc"},
@@ -55,9 +53,9 @@ def chart(title: str, description: str, *targets: Json, unit: str, stack: bool =
     return _panel("timeseries", title, description, targets, defaults, options, overrides)
 
 
-def stat(title: str, description: str, target: Json, *, unit: str = "short", steps: Sequence[tuple[str, float | None]] = BLUE,
-         decimals: int | None = None, graph: bool = True, text: str = "auto") -> Json:  # fmt: skip  # noqa: E501
-    """The latest number, large."""
+def stat(title: str, description: str, target: Json, *, unit: str = "short", steps: Steps = BLUE,
+         decimals: int | None = None, graph: bool = True, text: str = "auto", more: Json | None = None) -> Json:  # fmt: skip
+    """The latest number, large. `more` is the dashboard that tells more."""
     defaults: Json = {"unit": unit, "color": {"mode": "thresholds"}, "thresholds": _steps(steps)}
     if decimals is not None:
         defaults["decimals"] = decimals
@@ -67,7 +65,30 @@ def stat(title: str, description: str, target: Json, *, unit: str = "short", ste
         "graphMode": "area" if graph else "none",
         "textMode": text,
     }
-    return _panel("stat", title, description, [target], defaults, options)
+    made = _panel("stat", title, description, [target], defaults, options)
+    return {**made, "links": [more]} if more else made
+
+
+def bars(title: str, description: str, target: Json, *, unit: str, top: float, steps: Steps) -> Json:
+    """One bar for each series, from 0 to `top`."""
+    defaults: Json = {"unit": unit, "min": 0, "max": top, "color": {"mode": "thresholds"}, "thresholds": _steps(steps)}
+    options = {
+        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+        "orientation": "horizontal",
+        "displayMode": "basic",
+        "showUnfilled": True,
+    }
+    return _panel("bargauge", title, description, [target], defaults, options)
+
+
+def text(description: str, content: str) -> Json:
+    """Words, in Markdown."""
+    return {
+        "type": "text",
+        "title": "",
+        "description": description,
+        "options": {"mode": "markdown", "content": content},
+    }
 
 
 def timeline(title: str, description: str, target: Json, states: Mapping[str, tuple[str, str]]) -> Json:
@@ -86,18 +107,22 @@ def timeline(title: str, description: str, target: Json, states: Mapping[str, tu
 
 
 def table(title: str, description: str, columns: Mapping[str, str], *exprs: str, units: Mapping[str, str] | None = None,
-          newest: str = "") -> Json:  # fmt: skip
-    """The values now. `columns` maps labels and `Value` (`Value #A` of several queries) to their headings, in order."""
+          largest_first: str = "", steps: Mapping[str, Steps] | None = None) -> Json:  # fmt: skip
+    """The values now. `columns` maps labels and `Value` (`Value #A` of several queries) to their headings, in order.
+
+    `units` and `steps`, by which text is coloured, go by heading.
+    """
     targets = [prom(expr, instant=True, format="table") for expr in exprs]
     named = {"indexByName": {name: i for i, name in enumerate(columns)}, "renameByName": dict(columns),
              "excludeByName": {name: True for name in ("Time", "__name__", "instance", "job", "Value") if name not in columns}}  # fmt: skip  # noqa: E501
     changes: list[Json] = [{"id": "merge", "options": {}}, {"id": "organize", "options": named}]
-    if newest:
-        changes.append({"id": "sortBy", "options": {"sort": [{"field": newest, "desc": True}]}})
-    overrides = [
-        {"matcher": {"id": "byName", "options": name}, "properties": [{"id": "unit", "value": unit}]}
-        for name, unit in (units or {}).items()
-    ]
+    if largest_first:
+        changes.append({"id": "sortBy", "options": {"sort": [{"field": largest_first, "desc": True}]}})
+    overrides = [_override(name, unit=unit) for name, unit in (units or {}).items()]
+    overrides += [
+        _override(name, **{"custom.cellOptions": {"type": "color-text"}}, color={"mode": "thresholds"}, thresholds=_steps(limits))
+        for name, limits in (steps or {}).items()
+    ]  # fmt: skip
     defaults = {"unit": "none", "custom": {"align": "auto", "filterable": True}}
     made = _panel("table", title, description, targets, defaults, {"showHeader": True, "cellHeight": "sm"}, overrides)
     return {**made, "transformations": changes}
@@ -113,6 +138,12 @@ def variable(name: str, label: str, values: str) -> Json:
     return {"type": "query", "name": name, "label": label, "datasource": PROMETHEUS,
             "query": {"query": values, "refId": name}, "refresh": 2, "sort": 1, "multi": True, "includeAll": True,
             "allValue": ".*", "current": {"text": ["All"], "value": ["$__all"]}, "hide": 0}  # fmt: skip
+
+
+def leads_to(uid: str, title: str) -> Json:
+    """A panel's link to another dashboard."""
+    return {"type": "link", "title": title, "url": f"/d/{uid}", "icon": "dashboard", "tooltip": "", "tags": [],
+            "asDropdown": False, "targetBlank": False, "includeVars": False, "keepTime": True}  # fmt: skip
 
 
 def annotation(name: str, colour: str, expr: str, title: str, text: str) -> Json:
@@ -167,5 +198,13 @@ def _panel(kind: str, title: str, description: str, targets: Sequence[Json], def
     }
 
 
-def _steps(steps: Sequence[tuple[str, float | None]]) -> Json:
+def _override(name: str, **properties: Any) -> Json:
+    """What is different for the series or column of this name."""
+    return {
+        "matcher": {"id": "byName", "options": name},
+        "properties": [{"id": id, "value": value} for id, value in properties.items()],
+    }
+
+
+def _steps(steps: Steps) -> Json:
     return {"mode": "absolute", "steps": [{"color": colour, "value": value} for colour, value in steps]}

@@ -310,9 +310,13 @@ def _faults(file: YamlFile, data: Mapping[str, Any]) -> Faults | None:
 
 
 def _repositories(file: YamlFile, data: Mapping[str, Any]) -> dict[str, Path]:
-    found = {str(name): file.path.parent / str(folder) for name, folder in data.items()}
-    for name, folder in found.items():
-        if not NAME.fullmatch(name) or not folder.is_dir():
+    """Folders beside the fragment; in a sandbox's folder they are where the CI service finds them."""
+    rendered = file.path.parent.parent / "contributions" / "seeds" / file.path.stem / "repositories"
+    found = {}
+    for name, told in data.items():
+        folder = rendered / str(name) if (rendered / str(name)).is_dir() else file.path.parent / str(told)
+        found[str(name)] = folder
+        if not NAME.fullmatch(str(name)) or not folder.is_dir():
             file.problem(f"repository {name} needs a folder; {folder} is none", "x-sandbox", "repositories")
     return found
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "restart": ("act", "Restart services and wait until they are useful."),
     "reset": ("act", "Fresh data, same services."),
     "snapshot": ("snapshot", "Save, restore, list and delete the data of a sandbox."),
+    "demo": ("shop", "Tell the delivery story: a good release and a bad one."),
     "fault": ("shop", "List, inject and clear faults."),
     "traffic": ("shop", "Set how many requests a second the shoppers make."),
     "alerts": ("shop", "Show the alerts that reached the inbox."),

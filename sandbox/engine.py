@@ -46,6 +46,7 @@ EXIT_CODE = re.compile(r"(?:Exited|Restarting) \((\d+)\)")
 COMPOSE_PROJECT, COMPOSE_SERVICE = "com.docker.compose.project", "com.docker.compose.service"
 COMPOSE_VOLUME = "com.docker.compose.volume"
 MOUNT = "/snapshot"
+TIMEOUT = 60  # seconds that the engine may be silent
 NO_ENGINE = "`sandbox doctor` says what is wrong; `sandbox doctor --fix` can install and start one"
 
 
@@ -131,7 +132,7 @@ class ComposeEngine:
         import docker
 
         with _explained():
-            return docker.DockerClient(base_url=self._address or None, timeout=60, max_pool_size=32)
+            return docker.DockerClient(base_url=self._address or None, timeout=TIMEOUT, max_pool_size=32)
 
     @cached_property
     def _context(self) -> Any:
@@ -218,7 +219,7 @@ class ComposeEngine:
     def pull(self, image: str, progress: Callable[[int, int], None]) -> None:
         """Pulls one image, telling bytes done and bytes known so far. Raises SandboxError."""
         layers: dict[str, tuple[int, int]] = {}
-        with _explained():
+        with _explained(), _silence_is_the_registry():
             for line in self._client.api.pull(image, stream=True, decode=True):
                 if "error" in line:
                     raise SandboxError(str(line["error"]), _way_out(str(line["error"])))
@@ -505,6 +506,21 @@ class ComposeEngine:
             list(pool.map(work, items))
 
 
+def one_off(
+    image: str, project: str, mounts: Mapping[str, str], variables: Iterable[str], memory: str, tty: bool
+) -> list[str]:
+    """The command that runs an image's program once, on a sandbox's network, as this user.
+
+    `mounts` are folders and where they are inside; `variables` are NAME (as it is outside) or NAME=VALUE.
+    """
+    command = ["docker", "run", "--rm", "-i", *(["-t"] if tty else []), f"--network={project}_default"]
+    command += [f"--memory={memory}", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--tmpfs=/tmp:exec"]
+    if sys.platform != "win32":
+        command.append(f"--user={os.getuid()}:{os.getgid()}")
+    command += [f"--volume={outside}:{inside}" for outside, inside in mounts.items()]
+    return [*command, *(f"--env={variable}" for variable in variables), image]
+
+
 def _docker_failed() -> Any:
     """The exception python-on-whales raises when a docker command fails, imported late because it is slow."""
     import python_on_whales
@@ -521,6 +537,19 @@ def _explained() -> Iterator[None]:
         raise
     except Exception as error:
         raise _translated(error) from error
+
+
+@contextmanager
+def _silence_is_the_registry() -> Iterator[None]:
+    """While it pulls, the engine is silent if the registry is: that is no engine that does not answer."""
+    import urllib3
+
+    try:
+        yield
+    except (OSError, urllib3.exceptions.HTTPError) as error:
+        if "timed out" not in str(error):
+            raise
+        raise SandboxError(f"timed out: nothing came from the registry for {TIMEOUT} s") from error
 
 
 def _translated(error: Exception) -> Exception:

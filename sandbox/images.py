@@ -16,7 +16,7 @@ from pathlib import Path
 from queue import Queue
 from typing import TYPE_CHECKING
 
-from sandbox import host, processes
+from sandbox import host, processes, relay
 from sandbox.engine import Engine
 from sandbox.errors import EngineError, SandboxError
 from sandbox.model import LABEL_RECIPE, Event, Service, Stack
@@ -30,11 +30,14 @@ ROOT_BUILT = "sandbox/root:trixie"
 ROOT_PACKAGES = "ca-certificates,python3,python3-pip,python-is-python3"
 ROOT_CHANGES = ("ENV PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore", 'CMD ["bash"]')
 PARTS = "parts"  # the file of a recipe whose image holds some of our own package
-ATTEMPTS = 3
+ATTEMPTS = 5  # with pauses of 1, 2, 4 and 8 s: a laptop that serves a room may doze
+LATE_ATTEMPTS = 3  # at asking; the engine itself waits 25 s for each answer
 PULLS, BUILDS = 3, 2
 CACHES = {"__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache"}
+FROM = re.compile(r"^FROM (\S+)", re.MULTILINE)
 STEP = re.compile(r"^#\d+ \[ *(\d+)/(\d+)\]")
-UNREACHABLE = re.compile("no such host|refused|timeout|timed out|unreachable|server misbehaving", re.IGNORECASE)
+LATE = re.compile(r"timeout|timed out|deadline exceeded|canceled|reset by peer|\bEOF\b", re.IGNORECASE)
+UNREACHABLE = re.compile(f"no such host|refused|unreachable|server misbehaving|{LATE.pattern}", re.IGNORECASE)
 FINAL = re.compile("not found|denied|unauthorized|manifest unknown|no such host", re.IGNORECASE)
 
 Report = Callable[[Event], None]
@@ -61,7 +64,8 @@ class Registries:
     """Asks registries, through the engine, whether they can be pulled from, and remembers the answers.
 
     A question counts as a pull where pulls are limited, so a registry is asked once, by one of its images.
-    A mirror holds what somebody put there, so it is asked for each image as long as it can be reached.
+    A mirror holds what somebody put there, so it is asked for each image as long as it can be reached, and again
+    where it was late to answer: that it is slow does not say what it lacks.
     """
 
     def __init__(self, engine: Engine, mirror: str) -> None:
@@ -73,11 +77,19 @@ class Registries:
         first = name.split("/")[0]
         registry = first if "/" in name and ("." in first or ":" in first) else ""
         if registry not in self.answers:
-            answer = self.engine.why_not_pullable(name)
+            answer = self._answer(name)
             if self.mirror and not UNREACHABLE.search(answer):
                 return answer
             self.answers[registry] = answer
         return self.answers[registry]
+
+    def _answer(self, name: str) -> str:
+        for attempt in range(LATE_ATTEMPTS if self.mirror else 1):
+            time.sleep(attempt)
+            answer = self.engine.why_not_pullable(name)
+            if not LATE.search(answer):
+                break
+        return relay.shown(answer)
 
 
 def plan(
@@ -117,10 +129,16 @@ def find_recipe(service: Service, variable: str) -> Path | None:
     return next((folder for folder in folders if name and (folder / "Dockerfile").is_file()), None)
 
 
+def official(recipe: Path) -> str:
+    """The image that a recipe adds to, where that is not our base: it must be pulled first. Empty for all others."""
+    first = FROM.search((recipe / "Dockerfile").read_text(encoding="utf-8"))
+    return "" if not first or "$" in first[1] or first[1] == "scratch" else first[1]
+
+
 def built_name(recipe: Path) -> str:
     """`sandbox/<name>:<digest of the recipe and of the base it stands on>`."""
     digest = hashlib.sha256()
-    for folder in dict.fromkeys((_base(recipe), recipe)):
+    for folder in (recipe,) if official(recipe) else dict.fromkeys((_base(recipe), recipe)):
         for name, path in _context(folder).items():
             digest.update(f"{name}\0".encode() + path.read_bytes())
     return f"{OWN}{recipe.name}:{digest.hexdigest()[:12]}"
@@ -144,7 +162,8 @@ def obtain(
 ) -> list[ImagePlan]:
     """Does the work of a plan; the plans as they came true. A failed pull falls back to a recipe.
 
-    Raises EngineError, before any work, for what cannot be had.
+    Raises EngineError, before any work, for what cannot be had. What the registry said stands in the error if the
+    recipe fails, too.
     """
     if hopeless := [item for item in plans if item.action == "impossible"]:
         raise EngineError(
@@ -166,15 +185,18 @@ def obtain(
                 hint = error.hint or "try again, or --registry a mirror"
                 raise EngineError(f"{item.service}: {error.message}", hint) from error
             report(Event("warning", item.wanted, text=f"{error.message}; building it instead"))
-            instead = ImagePlan(
-                item.service, item.variable, item.wanted, built_name(item.recipe), "build", 0, item.recipe
-            )
+            name, why = built_name(item.recipe), error.message
+            instead = ImagePlan(item.service, item.variable, item.wanted, name, "build", 0, item.recipe, why)
             done[item.wanted] = instead
             to_build.append(instead)
 
     side_by_side([partial(pull_one, item) for item in pulls], PULLS)
-    if to_build:
-        build_all([item.recipe for item in to_build if item.recipe], engine, mode, registry, report)
+    try:
+        if to_build:
+            build_all([item.recipe for item in to_build if item.recipe], engine, mode, registry, report)
+    except SandboxError as error:
+        said = [f"{item.image} was to be built because: {item.reason}" for item in to_build if registry and item.reason]
+        raise type(error)("\n".join([error.message, *said]), error.hint) from error
     return list(done.values())
 
 
@@ -193,9 +215,10 @@ def pull(image: str, engine: Engine, registry: str, report: Report) -> None:
             break
         except SandboxError as error:
             if isinstance(error, EngineError) or attempt == ATTEMPTS or FINAL.search(error.message):
-                raise type(error)(f"{source} cannot be pulled: {error.message}", error.hint) from error
-            report(Event("warning", image, text=f"{error.message}; trying again"))
-            time.sleep(attempt)
+                text = relay.shown(f"{source} cannot be pulled: {error.message}")
+                raise type(error)(text, error.hint) from error
+            report(Event("warning", image, text=f"{relay.shown(error.message)}; trying again"))
+            time.sleep(2 ** (attempt - 1))
     if source != image:
         engine.tag(source, image)
     report(Event("image", image, "present"))
@@ -207,7 +230,10 @@ def build_all(recipes: Iterable[Path], engine: Engine, mode: str, registry: str,
     missing = [recipe for recipe in dict.fromkeys(recipes) if built_name(recipe) not in present]
     with tempfile.TemporaryDirectory() as folder:
         secrets = host.build_secrets(Path(folder)) if missing else {}
-        for base in dict.fromkeys(_base(recipe) for recipe in missing):
+        for image in dict.fromkeys(filter(None, map(official, missing))):
+            if image not in present:
+                pull(image, engine, registry, report)
+        for base in dict.fromkeys(_base(recipe) for recipe in missing if not official(recipe)):
             if built_name(base) not in present:
                 root = _root_image(engine, mode, registry, report)
                 _build(base, root, engine, secrets, report)
@@ -274,10 +300,16 @@ def _plan_one(
         return planned("load", name, bundled[name], "from the bundle")
     if mode == "offline":
         return planned("impossible", image, reason="it is not on this computer, and --images offline")
-    if recipe and mode == "auto" and registries.mirror and not registries.why_not(built):
-        return planned("pull", built, service.disk, "built by whoever fills the mirror")
+    reason = ""
+    if recipe and mode == "auto" and registries.mirror:
+        reason = registries.why_not(built)
+        if not reason:
+            return planned("pull", built, service.disk, "built by whoever fills the mirror")
     if recipe and (own or mode == "build"):
-        return planned("build", built, service.disk)
+        start = official(recipe)
+        if not start or start in sizes or not (why := registries.why_not(start)):
+            return planned("build", built, service.disk, reason)
+        return planned("impossible", image, reason=f"it is made of {start}, which cannot be pulled: {why}")
     reason = registries.why_not(image)
     if not reason:
         return planned("pull", image, service.disk)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,8 @@ class Planner:
         own = {n: str(v.value) for n, v in settings.values.items() if n.endswith("_IMAGE")}
 
         def plan(stack: Stack) -> list[ImagePlan]:
-            return images.plan(stack, sizes, settings.images, registries, own, bundled)
+            plans = images.plan(stack, sizes, settings.images, registries, own, bundled)
+            return [_with_way_out(item, catalogue) for item in plans]
 
         if settings.services or settings.profile != AUTO:
             stack = catalogues.choose(catalogue, settings.services, settings.profile, settings.without)
@@ -128,6 +130,15 @@ def bundle(settings: Settings) -> Bundle | None:
     from sandbox.bundle import Bundle
 
     return Bundle(Path(settings.bundle)) if settings.bundle else None
+
+
+def _with_way_out(item: ImagePlan, catalogue: Catalogue) -> ImagePlan:
+    """What cannot be had may be done by another service."""
+    capability = catalogue.services[item.service].provides
+    others = [name for name, s in catalogue.services.items() if s.provides == capability and name != item.service]
+    if item.action != "impossible" or not capability or not others:
+        return item
+    return replace(item, reason=f"{item.reason}; {' or '.join(others)} can take its place")
 
 
 def _without_impossible(

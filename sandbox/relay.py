@@ -7,18 +7,18 @@ loopback, which an engine in a virtual machine does not.
 
 from __future__ import annotations
 
+import re
 import selectors
 import socket
 import socketserver
 import threading
-from functools import cache
 
 PLAIN = "http://"
 CHUNK = 256 * 1024
 PATIENCE = 10.0  # seconds to reach the registry
+_relays: dict[str, str] = {}  # registry -> its relay on loopback
 
 
-@cache
 def local(registry: str) -> str:
     """`http://10.0.0.5:5000/team` -> `localhost:41234/team`, relayed as long as this process lives.
 
@@ -27,10 +27,19 @@ def local(registry: str) -> str:
     if not registry.startswith(PLAIN):
         return registry
     target, slash, prefix = registry.removeprefix(PLAIN).partition("/")
-    host, _, port = target.partition(":")
-    server = _Relay((host, int(port or 80)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return f"localhost:{server.server_address[1]}{slash}{prefix}"
+    if target not in _relays:
+        host, _, port = target.partition(":")
+        server = _Relay((host, int(port or 80)))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        _relays[target] = f"localhost:{server.server_address[1]}"
+    return f"{_relays[target]}{slash}{prefix}"
+
+
+def shown(text: str) -> str:
+    """A text of the engine's with the registries in it, where it knows only our relays."""
+    for target, address in _relays.items():
+        text = re.sub(rf"\b{address}\b", target, text)
+    return text
 
 
 class _Relay(socketserver.ThreadingTCPServer):

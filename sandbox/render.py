@@ -57,9 +57,14 @@ def parse_env(text: str) -> dict[str, str]:
 
 def _configs(service: Service) -> dict[str, bytes]:
     """A service's own configs under configs/<service>/, what it gives others under contributions/<kind>/; sources
-    that the CI service shall host are among the latter.
+    that the CI service shall host are among the latter. Who provides what another service is named after gives what
+    that one does: Jenkins has the jobs, dashboard and alerts of `ci`.
     """
     files = {_place(service.name, relative): content for relative, content in _read(service.configs)}
+    if service.provides and service.provides != service.name:
+        for relative, content in _read(service.configs.parent / service.provides):
+            if (shared := _place(service.provides, relative)).startswith("contributions/"):
+                files[shared] = content
     for name, folder in service.repositories.items():
         place = PurePosixPath("contributions", "seeds", service.name, "repositories", name)
         files |= {str(place / relative.as_posix()): content for relative, content in _read(folder)}

@@ -12,7 +12,18 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from sandbox import catalogue as catalogues
-from sandbox import images, logsearch, logsend, planning, readiness, relay, variables, waiting
+from sandbox import (
+    images,
+    logsearch,
+    logsend,
+    planning,
+    readiness,
+    relay,
+    terraform,
+    terraform_program,
+    variables,
+    waiting,
+)
 from sandbox.catalogue import Catalogue
 from sandbox.engine import Engine, LogLine
 from sandbox.errors import ConfigurationError, SandboxError, UsageError, did_you_mean
@@ -36,7 +47,6 @@ from sandbox.planning import Planner
 from sandbox.render import render
 from sandbox.resources import configs_folder
 from sandbox.settings import REPLICAS_SUFFIX
-from sandbox.terraform import Terraform
 from sandbox.workspace import Workspace
 
 SOCKET = "DOCKER_SOCKET"  # the variable of services that read the engine's socket
@@ -216,9 +226,13 @@ class Sandbox:
                 found[name] = text
         return found
 
-    def terraform(self) -> Terraform:
-        """Terraform on the shop's configuration, against this sandbox's AWS."""
-        return Terraform(self.workspace.folder, configs_folder() / "terraform", self.environment())
+    def terraform(self, registry: str = "") -> terraform.Terraform:
+        """Terraform on the shop's configuration, against this sandbox's AWS. `registry` may have its image."""
+        folder, aws = self.workspace.folder, self.environment()
+        terraform.check(folder, aws)
+        program = terraform_program.find(self.engine, self.project, folder, registry, self.say)
+        source = configs_folder() / "terraform"
+        return terraform.Terraform(folder, source, aws, program, lambda text: self.say(_notice(text)))
 
     def logs(self, services: Sequence[str], follow: bool, since: float | None, tail: int | None) -> Iterator[LogLine]:
         """Lines of the services' containers. Without `follow` in the order of time; with it as they come."""
@@ -295,14 +309,14 @@ class Sandbox:
         """Runs a command in a service's container; its exit code."""
         state = self._states([service])[0]
         if state.state != "running":
-            raise SandboxError(f"{service} is {state.state}", f"`sandbox up {service}`")
+            raise SandboxError(f"{service} is {state.state}", f"`sandbox restart {service}`")
         return self.engine.execute(state.id, command, tty)
 
     def output(self, service: str, command: Sequence[str]) -> tuple[int, str]:
         """Runs a command in a service's container; its exit code and what it printed."""
         state = self._states([service])[0]
         if state.state != "running":
-            raise SandboxError(f"{service} is {state.state}", f"`sandbox up {service}`")
+            raise SandboxError(f"{service} is {state.state}", f"`sandbox restart {service}`")
         return self.engine.output(state.id, command)
 
     def ask(self, service: str, command: Sequence[str], container: str = "") -> list[str]:
@@ -312,7 +326,7 @@ class Sandbox:
         """
         running = [s for s in self._states([service]) if s.state == "running" and container in ("", s.container)]
         if not running:
-            raise SandboxError(f"{container or service} is not running", f"`sandbox up {service}`")
+            raise SandboxError(f"{container or service} is not running", f"`sandbox restart {service}`")
         answers = []
         for state in running:
             code, text = self.engine.output(state.id, command)

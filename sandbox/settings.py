@@ -244,6 +244,8 @@ def _check_values(values: Mapping[str, Value], catalogue: Catalogue, problems: l
 
 def _check_profile(profile: Value, catalogue: Catalogue, problems: list[str]) -> None:
     known = (AUTO, *catalogue.profiles)
-    if profile.value not in known:
+    if profile.value in catalogue.services:
+        problems.append(f"{profile.origin}: {profile.value} is a service, not a profile: `sandbox up {profile.value}`")
+    elif profile.value not in known:
         near = did_you_mean(str(profile.value), known)
         problems.append(f"{profile.origin}: there is no profile {profile.value}{near} (there are {', '.join(known)})")

@@ -56,8 +56,9 @@ class Workspace:
             lock.release()
 
     def _refuse_foreign(self) -> None:
-        ours = (self.folder / LOCK).exists() or (self.folder / MANIFEST).exists()
-        if self.folder.is_dir() and any(self.folder.iterdir()) and not ours:
+        # One look: between two, another command may have begun to write here.
+        found = set(os.listdir(self.folder)) if self.folder.is_dir() else set()
+        if found and not found & {LOCK, MANIFEST}:
             raise UsageError(
                 f"{self.folder} holds files that are not a sandbox's", "choose another --project or SANDBOX_HOME"
             )

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-from .stack import home, run, stack
+from .stack import home, only_one, run, stack
 
-__all__ = ["home", "run", "stack"]
+__all__ = ["home", "only_one", "run", "stack"]
 # Installed, our plugin is there already.
 INSTALLED = bool(entry_points(group="pytest11", name="sandbox"))
 pytest_plugins = ["pytester", *([] if INSTALLED else ["sandbox.testing.plugin"])]
 NPM = Path(__file__).parent / "npm"
+
+
+def pytest_configure() -> None:
+    # A shell that starts us in the background has us ignore ^C, and so would the programs that the tests interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -50,14 +57,15 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fi
 
 
 @pytest.fixture(scope="session")
-def base_image() -> str:
+def base_image(only_one: FileLock) -> str:
     """The image that our recipes stand on, in the real engine; it has a shell and Python."""
     from sandbox import images
     from sandbox.engine import ComposeEngine
     from sandbox.resources import compose_folder
 
     folder = compose_folder() / "images"
-    images.build_all([folder / "registry"], ComposeEngine(), "auto", "", lambda event: None)
+    with only_one:
+        images.build_all([folder / "registry"], ComposeEngine(), "auto", "", lambda event: None)
     return images.built_name(folder / "base")
 
 
@@ -68,8 +76,13 @@ def plugin() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def npm(request: pytest.FixtureRequest) -> Path:
+def npm(request: pytest.FixtureRequest, only_one: FileLock) -> Path:
     """The folder of what tests need of npm, installed as its lock says."""
+    with only_one:
+        return _installed_npm(request)
+
+
+def _installed_npm(request: pytest.FixtureRequest) -> Path:
     lock, installed = NPM / "package-lock.json", NPM / "node_modules" / ".package-lock.json"
     if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
         if shutil.which("npm") is None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 PROJECT = f"sandbox-tests-{os.getpid()}"  # two checkouts may test on one computer at once
@@ -17,6 +18,12 @@ PROJECT = f"sandbox-tests-{os.getpid()}"  # two checkouts may test on one comput
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("sandbox homé with spaces")
+
+
+@pytest.fixture(scope="session")
+def only_one(tmp_path_factory: pytest.TempPathFactory) -> FileLock:
+    """Held by one of the test runner's processes at a time."""
+    return FileLock(tmp_path_factory.getbasetemp().parent / "only-one.lock")
 
 
 @pytest.fixture(scope="session")
@@ -34,9 +41,12 @@ def run(home: Path) -> Run:
 
 
 @pytest.fixture(scope="session")
-def stack(run: Run) -> Iterator[Run]:
-    """The lite profile, ready."""
-    done = run("up", "--profile", "lite")
-    assert done.returncode == 0, done.stderr
-    yield run
-    run("down", "--volumes")
+def stack(run: Run, only_one: FileLock) -> Iterator[Run]:
+    """The lite profile, ready. Each of the test runner's processes has one."""
+    with only_one:  # they would build the same images, and find the same ports free
+        done = run("up", "--profile", "lite")
+    try:
+        assert done.returncode == 0, done.stderr
+        yield run
+    finally:
+        run("down", "--volumes")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 import requests
 
@@ -19,10 +19,14 @@ TREE = "jobs[_class,fullName,name,url,color,lastBuild[number,timestamp,duration,
 
 
 class Client:
-    """One server and one user. Every method raises SandboxError when the server refuses or cannot be reached."""
+    """One server and one user. Every method raises SandboxError when the server refuses or cannot be reached.
 
-    def __init__(self, url: str, user: str, password: str) -> None:
+    `hosting` is where repositories are hosted, if not by the server itself.
+    """
+
+    def __init__(self, url: str, user: str, password: str, hosting: str = "") -> None:
         self.url = url.rstrip("/") + "/"
+        self.hosting = (hosting or url).rstrip("/") + "/"
         self.user, self.password = user, password
         self._session = requests.Session()
         self._session.auth = (user, password)
@@ -52,6 +56,12 @@ class Client:
     def build_info(self, name: str, number: str) -> dict[str, Any]:
         """`number` may also be lastBuild and the like."""
         return self.json(f"{job_path(name)}{number}/api/json")
+
+    def find_build(self, name: str, number: str) -> dict[str, Any] | None:
+        """Like `build_info`; None if there is no such build."""
+        answer = self._send("GET", f"{job_path(name)}{number}/api/json", missing_ok=True)
+        found: dict[str, Any] | None = answer.json() if answer is not None else None
+        return found
 
     def start(self, name: str, parameters: Mapping[str, str]) -> int:
         """Queues a build; its queue item."""
@@ -117,14 +127,23 @@ class Client:
 
     def create_repository(self, name: str) -> str:
         """An empty repository hosted by our server, or the one that is there; its address."""
-        return str(self.post(f"git/{name}.git").json()["url"])
+        answer = self._send("POST", f"{self.hosting}git/{name}.git", missing_ok=True, headers=self._crumbs())
+        if answer is None:
+            raise SandboxError(
+                f"{self.hosting} hosts no repositories", "`sandbox ci new NAME ADDRESS` takes a repository's address"
+            )
+        return str(answer.json()["url"])
+
+    def hosts(self, name: str) -> bool:
+        """Whether our server has a repository of this name."""
+        return self._send("GET", f"{self.hosting}git/{quote(name, safe='')}.git/HEAD", missing_ok=True) is not None
 
     def git_environment(self) -> dict[str, str]:
         """Makes git log in at this server; the password is in no command line."""
         login = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
         return {
             "GIT_CONFIG_COUNT": "1",
-            "GIT_CONFIG_KEY_0": f"http.{self.url}.extraHeader",
+            "GIT_CONFIG_KEY_0": f"http.{self.hosting}.extraHeader",
             "GIT_CONFIG_VALUE_0": f"Authorization: Basic {login}",
             "GIT_TERMINAL_PROMPT": "0",
         }
@@ -134,13 +153,16 @@ class Client:
         return found
 
     def post(self, path: str, **more: Any) -> requests.Response:
-        if self._crumb is None:
-            crumb = self.json("crumbIssuer/api/json")
-            self._crumb = {crumb["crumbRequestField"]: crumb["crumb"]}
-        headers = {**self._crumb, **more.pop("headers", {})}
+        headers = {**self._crumbs(), **more.pop("headers", {})}
         answer = self._send("POST", path, headers=headers, allow_redirects=False, **more)
         assert answer is not None
         return answer
+
+    def _crumbs(self) -> dict[str, str]:
+        if self._crumb is None:
+            crumb = self.json("crumbIssuer/api/json")
+            self._crumb = {crumb["crumbRequestField"]: crumb["crumb"]}
+        return self._crumb
 
     def _get(self, path: str, **more: Any) -> requests.Response:
         answer = self._send("GET", path, **more)
@@ -149,13 +171,16 @@ class Client:
 
     def _send(self, method: str, path: str, missing_ok: bool = False, **more: Any) -> requests.Response | None:
         try:
-            answer = self._session.request(method, self.url + path, timeout=SECONDS, **more)
-        except requests.RequestException as error:
-            raise SandboxError(f"the CI server does not answer at {self.url}: {error}", "sandbox status") from None
+            answer = self._session.request(method, urljoin(self.url, path), timeout=SECONDS, **more)
+        except requests.Timeout:
+            raise SandboxError(f"the CI server at {self.url} took longer than {SECONDS} s", "sandbox status") from None
+        except requests.RequestException:
+            raise SandboxError(f"the CI server does not answer at {self.url}", "sandbox status") from None
         if answer.status_code == 404 and missing_ok:
             return None
         if answer.status_code >= 400:
-            reason = answer.headers.get("X-Error") or answer.text.strip()[:300] or answer.reason
+            text = answer.text.strip()[:300] if "text/plain" in answer.headers.get("Content-Type", "") else ""
+            reason = text or answer.headers.get("X-Error") or answer.reason  # the header holds ASCII only
             raise SandboxError(f"{reason} ({answer.status_code})")
         return answer
 

@@ -228,8 +228,8 @@ class Store:
                 self._do(
                     "UPDATE items SET path = ?, parent = ? WHERE id = ?", target, target.rpartition("/")[0], each.id
                 )
-            for table in ("views", "domains", "credentials"):
-                self._do(f"UPDATE {table} SET owner = ? WHERE owner = ?", path, item.path)
+                for table in ("views", "domains", "credentials"):
+                    self._do(f"UPDATE {table} SET owner = ? WHERE owner = ?", target, each.path)
 
     def delete_item(self, item: Item) -> list[int]:
         """The ids of everything that went: itself and what it held."""

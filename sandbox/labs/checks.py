@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from sandbox import expression, readiness
+from sandbox.ci.client import Client
 from sandbox.errors import SandboxError
 from sandbox.labs.lessons import Check, Step
 from sandbox.sandbox import Sandbox
 
 NAMED = re.compile(r"\{([a-z_]+)\}")
 SHOWN = 160
-WIDE = 200_000  # lines of a log that are searched
+WIDE = 200_000  # lines of a log that are read
+FOUND = 1000  # lines of a search that are looked at
+CI = ("ci", "jenkins")
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,12 @@ class Asking:
 
 
 def ask(step: Step, sandbox: Sandbox, folder: Path, since: float) -> list[Seen]:
-    """The outcome of each check of a step. `folder` holds the attendee's files, `since` is the lesson's start."""
-    elapsed = max(1, int(time.time() - since))
+    """The outcome of each check of a step. `folder` holds the attendee's files, `since` is the lesson's start.
+
+    A clock that was put back since then would have the lesson start in the future: then it has just begun.
+    """
+    since = min(since, time.time() - 1)
+    elapsed = int(time.time() - since)
     asking = Asking(sandbox, folder, since, {"elapsed": str(elapsed)})
     return [_ask(check, asking) for check in step.checks]
 
@@ -123,6 +130,42 @@ def _logs(asked: Mapping[str, Any], asking: Asking) -> tuple[bool, str]:
     return False, f"none of {count} lines of {asked['service']} is such"
 
 
+def _search(asked: Mapping[str, Any], asking: Asking) -> tuple[bool, str]:
+    services = [str(asked["service"])] if "service" in asked else []
+    lines = list(asking.sandbox.search_logs(str(asked["query"]), services, False, asking.since, FOUND))
+    least = int(asked.get("least", 1))
+    found = f"{len(lines)} lines since the lesson's start match {_short(asked['query'])}"
+    if len(lines) < least:
+        return False, f"{found}, wanted: at least {least}"
+    return True, f"{found}, the last: {_short(lines[-1].message)}"
+
+
+def _build(asked: Mapping[str, Any], asking: Asking) -> tuple[bool, str]:
+    client, job, number = _ci(asking.sandbox), str(asked["job"]), str(asked.get("number", "lastBuild"))
+    if not client.has_job(job):
+        return False, f"there is no job {job}"
+    build = client.find_build(job, number)
+    if build is None or build["timestamp"] < 1000 * asking.since:
+        return False, f"{job} has no {number} since the lesson's start"
+    name = f"{job} #{build['number']}"
+    if build["building"]:
+        return False, f"{name} is still running"
+    if build["result"] != asked.get("result", "SUCCESS"):
+        return False, f"{name} is {build['result']}, wanted: {asked.get('result', 'SUCCESS')}"
+    if asked.get("expect") and not expression.evaluate(asked["expect"], build):
+        shown = expression.evaluate(asked["show"], build) if asked.get("show") else build
+        return False, f"{name} is {build['result']}, but: {_short(shown)}"
+    log = b"".join(client.log(job, str(build["number"]), False)) if asked.get("contains") else b""
+    if str(asked.get("contains", "")).encode() not in log:
+        return False, f"{name} is {build['result']}, but its log does not contain {asked['contains']!r}"
+    return True, f"{name} is {build['result']}"
+
+
+def _ci(sandbox: Sandbox) -> Client:
+    service = next((name for name in CI if name in sandbox.catalogue().services), CI[0])
+    return Client(sandbox.url(service), *(sandbox.login(service) or ("", "")))
+
+
 def _json(text: str) -> Any:
     try:
         return json.loads(text)
@@ -166,7 +209,9 @@ ASKERS: Mapping[str, Callable[[Mapping[str, Any], Asking], tuple[bool, str]]] = 
     "http": _http,
     "promql": _promql,
     "logs": _logs,
+    "search": _search,
     "aws": _aws,
+    "build": _build,
     "file": _file,
     "command": _command,
 }

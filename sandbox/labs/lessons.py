@@ -20,11 +20,13 @@ KINDS: Mapping[str, tuple[set[str], set[str]]] = {
     "http": ({"service"}, {"endpoint", "path", "expect", "contains", "show"}),
     "promql": ({"query"}, {"above", "below", "equals"}),
     "logs": ({"service"}, {"where", "contains"}),
+    "search": ({"query"}, {"service", "least"}),
+    "build": ({"job"}, {"number", "result", "contains", "expect", "show"}),
     "aws": ({"service", "operation", "expect"}, {"with"}),
     "file": ({"path"}, {"matches"}),
     "command": ({"service", "run"}, {"contains"}),
 }
-KEYS = {"title", "summary", "minutes", "needs", "steps"}
+KEYS = {"title", "summary", "minutes", "needs", "programs", "steps"}
 STEP_KEYS = {"name", "checks", "hints"}
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
@@ -51,13 +53,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Lesson:
-    """A lesson. `needs` are services that must run."""
+    """A lesson. `needs` are services that must run, `programs` those that this computer must have."""
 
     name: str
     title: str
     summary: str
     minutes: int
     needs: tuple[str, ...]
+    programs: tuple[str, ...]
     intro: str
     steps: tuple[Step, ...]
     folder: Path
@@ -111,6 +114,7 @@ def _read(folder: Path, problems: list[str]) -> Lesson | None:
         summary=str(file.data.get("summary") or ""),
         minutes=int(file.data.get("minutes") or 0),
         needs=tuple(file.data.get("needs") or ()),
+        programs=tuple(file.data.get("programs") or ()),
         intro=re.sub(r"^# .*\n", "", intro).strip(),
         steps=tuple(steps),
         folder=folder,

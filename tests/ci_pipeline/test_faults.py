@@ -173,12 +173,12 @@ def test_one_long_line_does_not_grow_memory(worker: GroovyWorker, tmp_path: Path
 
 
 def test_a_jenkinsfile_of_a_megabyte(own_worker: GroovyWorker, place: Building) -> None:
-    stages = "\n".join(f"stage('s{i}') {{ steps {{ echo \"number {i} ${{{i}}} {'x' * 300}\" }} }}" for i in range(2600))
+    stages = "\n".join(f"stage('s{i}') {{ steps {{ echo \"number {i} ${{{i}}} {'x' * 1000}\" }} }}" for i in range(900))
     text = f"pipeline {{ agent none\nstages {{\n{stages}\n}} }}"
     assert len(text) > 900_000
     assert check(own_worker, text)[1] == []
     assert execute(own_worker, text, place) is Result.SUCCESS
-    assert "number 2599 2599" in place.log
+    assert "number 899 899" in place.log
 
 
 def test_a_matrix_of_256_cells(worker: GroovyWorker, place: Building) -> None:
@@ -195,6 +195,20 @@ def test_hostile_names_stay_inside(worker: GroovyWorker, place: Building, name: 
     text = f"node {{ writeFile file: 'f', text: 'x'\n{there_and_back} }}"
     assert execute(worker, text, place) is Result.SUCCESS, place.log
     assert not list(place.folder.parent.parent.rglob("escape*"))
+
+
+def test_a_file_name_that_is_no_text_is_archived(worker: GroovyWorker, place: Building) -> None:
+    text = r"""node { writeFile file: 'x', text: 'x'; sh 'mv x $(printf "bad\\377name")'; archiveArtifacts '*' }"""
+    assert execute(worker, text, place) is Result.SUCCESS, place.log
+    assert [each.name for each in (place.folder / "artifacts").iterdir()] == ["bad\ufffdname"]
+
+
+def test_parameters_that_no_program_can_be_given(worker: GroovyWorker, place: Building) -> None:
+    place.parameters = {"X=Y": "1", "NUL": "a\0b", "HALF": "\ud83d", "LONG": "x" * 200_000}
+    text = "node { withEnv(['LONG=']) { sh 'echo [$HALF]' }\necho params['X=Y']; sh 'true' }"
+    assert execute(worker, text, place) is Result.FAILURE
+    assert "\n[?]\n" in place.log
+    assert "Argument list too long: the largest variable is LONG, 200000 characters" in place.log
 
 
 def test_a_type_changed_by_a_build_is_itself_again_in_the_next(worker: GroovyWorker, place: Building) -> None:

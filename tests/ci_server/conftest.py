@@ -53,13 +53,13 @@ class Running:
                 stderr=log,
                 start_new_session=True,
             )
-        until(self.answers, 20)
+        until(self.answers, 60)
 
     def answers(self) -> bool:
         assert self.process.poll() is None, self.log.read_text()
         try:
-            return requests.get(self.url + "healthz", timeout=2).ok
-        except requests.ConnectionError:
+            return requests.get(self.url + "healthz", timeout=5).ok
+        except requests.RequestException:
             return False
 
     def kill(self) -> None:
@@ -71,7 +71,7 @@ class Running:
         if self.process.poll() is None:
             self.process.terminate()
         try:
-            return self.process.wait(20)
+            return self.process.wait(60)
         finally:
             if self.process.poll() is None:
                 self.kill()

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sandbox.ci.model import Aborted, Declared, Input, Node, Parameter, Place, Result, TestCase
+from sandbox.ci.server import streams
 from sandbox.ci.server.serve import log_as_json, serve
 from sandbox.ci.server.server import Settings
 
@@ -185,5 +186,6 @@ def _now() -> int:
 
 if __name__ == "__main__":
     log_as_json()
+    streams.BREATH = 0.5  # who has left is missed sooner than people's pages need
     serve(Settings.read(os.environ), LinesExecutor())
     sys.exit(0)

@@ -119,6 +119,14 @@ def test_branches_become_jobs_and_go(server: Running, tmp_path: Path) -> None:
     until(lambda: names() == {"main"})
 
 
+def test_a_repository_without_main(server: Running, tmp_path: Path) -> None:
+    clone = repository(server, "trunk", tmp_path)
+    commit(clone, branch="trunk", Jenkinsfile="echo 'x'")
+    assert "HEAD branch: trunk" in git(clone, "remote", "show", "origin").stdout
+    job(server, "trunk", Definition(MULTIBRANCH, source=Source(f"{server.url}git/trunk.git")))
+    until(lambda: server.get("job/trunk/api/json").json()["jobs"])
+
+
 def test_a_jenkinsfile_or_branch_that_is_not_there(server: Running, tmp_path: Path) -> None:
     clone = repository(server, "bare", tmp_path)
     commit(clone, readme="x")

@@ -40,23 +40,31 @@ def test_a_declarative_pipeline(real: Running) -> None:
     real.create(
         "declarative",
         """pipeline { agent any
-            parameters { string(name: 'WHO', defaultValue: 'world') }
+            parameters { string(name: 'WHO', defaultValue: 'world'); choice(name: 'SIZE', choices: ['small', 'large']) }
             stages {
-                stage('Greet') { steps { sh 'echo hello $WHO from $JOB_NAME $BUILD_NUMBER' } }
+                stage('Greet') { steps { sh 'echo $SIZE hello $WHO from $JOB_NAME $BUILD_NUMBER' } }
                 stage('Both') { parallel { stage('left') { steps { echo 'l' } }
                     stage('right') { steps { echo 'r' } } } } }
             post { always { echo 'the end' } } }""",
     )
     assert real.build("declarative")["result"] == "SUCCESS"
-    assert "hello world from declarative 1" in real.console("declarative")
+    assert "small hello world from declarative 1" in real.console("declarative")
     real.build("declarative", WHO="Jenkins")
-    assert "hello Jenkins from declarative 2" in real.console("declarative")
+    assert "small hello Jenkins from declarative 2" in real.console("declarative")
     stages = real.get("job/declarative/2/wfapi/describe").json()["stages"]
     assert {"Greet", "Both", "left", "right"} <= {stage["name"] for stage in stages}
     node = next(stage for stage in stages if stage["name"] == "Greet")
     text = real.get(f"job/declarative/2/execution/node/{node['id']}/wfapi/log").json()["text"]
     assert "hello Jenkins" in text
     assert "the end" not in text
+
+
+def test_a_file_parameter_lies_in_the_workspace(real: Running) -> None:
+    real.create("takes", "properties([parameters([file(name: 'in/data.txt')])])\nnode { sh 'cat in/data.txt' }")
+    upload = {"in/data.txt": ("mine.txt", b"of the client\n")}
+    answer = real.post("job/takes/buildWithParameters", files=upload)
+    assert real.finished(int(answer.headers["Location"].rstrip("/").rpartition("/")[2]))["result"] == "SUCCESS"
+    assert "\nof the client\n" in real.console("takes")
 
 
 def test_validation_by_the_api(real: Running) -> None:

@@ -167,6 +167,10 @@ def test_credentials_of_a_folder(client: jenkins.Jenkins) -> None:
     assert "none" in client.get_build_console_output("outside", build(client, "outside"))
     client.delete_credential("robot", "vault")
     assert client.list_credentials("vault") == []
+    client.create_folder("vault/inner")
+    client.create_credential("vault/inner", xml)
+    client.rename_job("vault", "safe")
+    assert client.list_credentials("safe/inner") == [{"_class": WRAPPER, "id": "robot"}]
 
 
 WRAPPER = "com.cloudbees.plugins.credentials.CredentialsStoreAction$CredentialsWrapper"

@@ -19,7 +19,7 @@ HOMES = {
     "filelock": {"workspace"},
     "subprocess": {"processes", "repositories"},
     "rich": {"output"},
-    "zstandard": {"bundle"},
+    "zstandard": {"bundle_format"},
     # Only test suites and lessons have these.
     "pytest": {"plugin"},
     "boto3": {"services", "aws"},

@@ -16,7 +16,7 @@ from sandbox import catalogue
 from sandbox.render import render
 from sandbox.resources import compose_folder, configs_folder
 
-from ..dashboards import FILES, VARIABLE, panels, promql, queries, read
+from ..dashboards import FILES, NEEDS, VARIABLE, panels, promql, queries, read
 
 CATALOGUE = catalogue.read(compose_folder(), configs_folder())
 SOURCES = {
@@ -32,13 +32,25 @@ def source(thing: dict[str, Any]) -> tuple[str, str]:
 
 
 def test_every_chosen_part_has_a_dashboard() -> None:
-    assert {path.stem for path in FILES} >= {"overview", "prometheus", "gateway", "computer", "storefront", "probes"}
-    assert {source for source, _ in SOURCES} >= {"prometheus", "alertmanager"}
+    assert {path.stem for path in FILES} >= {
+        "overview", "prometheus", "gateway", "computer", "containers", "storefront", "delivery", "orders", "aws", "ci",
+        "logs", "elasticsearch", "probes",
+    }  # fmt: skip
+    assert {source for source, _ in SOURCES} == {"prometheus", "alertmanager", "elasticsearch"}
 
 
-@pytest.mark.parametrize("path", written(), ids=lambda path: path.stem)
+@EACH
 def test_file_is_what_make_dashboards_writes(path: Path) -> None:
     assert path.read_text(encoding="utf-8") == written()[path]
+
+
+def test_elasticsearch_is_asked_for_what_its_exporter_tells() -> None:
+    """Elasticsearch does not run everywhere, but its exporter's own names are known."""
+    [version] = re.findall(r"elasticsearch-exporter:v([\d.]+)", CATALOGUE.services["elasticsearch"].text)
+    known = (Path(__file__).parent / f"elasticsearch-exporter-{version}.txt").read_text().split()
+    asked = {name for _, _, query in queries() for name in re.findall(r"\belasticsearch_\w+", query)}
+    assert asked
+    assert asked <= set(known)
 
 
 def test_uids_and_titles_are_unique() -> None:
@@ -63,8 +75,10 @@ def test_dashboard_is_part_of_the_set(path: Path) -> None:
 def test_panel_says_what_it_shows(path: Path) -> None:
     for panel in panels(read(path)):
         assert len(panel["description"]) > 15, panel["title"]
+        assert all(name in CATALOGUE.services for name in NEEDS.findall(panel["description"])), panel["title"]
         if panel["type"] != "text":
             assert panel["title"]
+            assert re.search(r"\bGood: ", panel["description"]), f"{panel['title']}: what does good look like?"
             assert source(panel) in SOURCES, panel["title"]
             assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
             assert panel["targets"], panel["title"]

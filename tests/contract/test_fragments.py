@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,7 +13,7 @@ import yaml
 from sandbox import catalogue, variables
 from sandbox.catalogue import Catalogue
 from sandbox.errors import UsageError
-from sandbox.images import find_recipe
+from sandbox.images import find_recipe, official
 from sandbox.render import render
 from sandbox.resources import compose_folder, configs_folder
 from sandbox.workspace import Workspace
@@ -20,8 +21,10 @@ from sandbox.workspace import Workspace
 CATALOGUE: Catalogue = catalogue.read(compose_folder(), configs_folder())
 # No package registry has these: where their image cannot be pulled, they are left out.
 WITHOUT_RECIPE = {"elasticsearch", "filebeat", "grafana", "kibana", "logstash"}
+# These are in no profile: they are chosen by name.
+OPT_IN = {"docker-proxy", "jenkins"}
 # Who guards the Docker socket must be its owner, root, but has no network, no capabilities and no writable file.
-SOCKET_GUARDS = {"shipper-socket"}
+SOCKET_GUARDS = {"console-socket", "container-exporter-socket", "docker-proxy", "shipper-socket"}
 # Docker's log files are root's: root without capabilities and with nothing to write to may read them.
 LOG_READERS = {"filebeat"}
 CONTAINERS = [
@@ -65,7 +68,7 @@ def test_image_is_pinned_and_ports_are_loopback(name: str, spec: dict[str, objec
 @pytest.mark.parametrize("service", CATALOGUE.services.values(), ids=lambda s: s.name)
 def test_service_says_what_it_is_and_how_it_is_had(service: catalogue.Service) -> None:
     assert service.summary.endswith(".")
-    assert service.profiles
+    assert bool(service.profiles) != (service.name in OPT_IN)
     assert service.disk > 0
     for name in service.variables:
         if name.endswith("_IMAGE"):
@@ -104,6 +107,39 @@ def test_two_services_that_are_aws_cannot_be_chosen_together() -> None:
         catalogue.choose(CATALOGUE, ("localstack", "ministack"), "auto", ())
 
 
+def test_jenkins_is_ci_by_another_program() -> None:
+    """The same jobs, repositories, dashboard, alerts and address; Prometheus and the console see no difference."""
+    rendered = {}
+    for name in ("ci", "jenkins"):
+        stack = catalogue.choose(CATALOGUE, [name], "", ())
+        values = {key: variable.default or "secret" for key, variable in stack.variables.items()}
+        files = render("contract", Path("/none"), stack, values).files
+        rendered[name] = {path: data for path, data in files.items() if path.startswith("contributions/")}
+    assert rendered["jenkins"] == rendered["ci"]
+    assert "contributions/seeds/ci/jobs/hello.yml" in rendered["ci"]
+    ours, theirs = (yaml.safe_load(CATALOGUE.services[name].text)["services"][name] for name in ("ci", "jenkins"))
+    assert theirs["ports"] == ours["ports"]
+    assert theirs["networks"]["default"]["aliases"] == ["ci"]
+    with pytest.raises(UsageError, match="ci and jenkins both provide ci"):
+        catalogue.choose(CATALOGUE, ("ci", "jenkins"), "auto", ())
+
+
+def test_jenkins_is_set_up_with_what_it_is_given() -> None:
+    recipe = compose_folder() / "images" / "jenkins"
+    lines = [line for line in (recipe / "plugins.txt").read_text().splitlines() if not line.startswith("#")]
+    plugins = dict(line.split(":") for line in lines)
+    assert len(plugins) == len(lines), "a plugin is named twice"
+    assert all(re.fullmatch(r"\d[\w.-]*", version) for version in plugins.values()), "a version is not pinned"
+    assert {"configuration-as-code", "prometheus", "git", "workflow-job", "pipeline-model-definition"} <= set(plugins)
+    assert re.match(r"jenkins/jenkins:2\.\d+\.\d+-lts-jdk21$", official(recipe))
+    text = (configs_folder() / "jenkins" / "casc.yml").read_text()
+    given = yaml.safe_load(CATALOGUE.services["jenkins"].text)["services"]["jenkins"]["environment"]
+    assert set(re.findall(r"\$\{(\w+)\}", text)) <= set(given)
+    casc = yaml.safe_load(text)
+    assert set(casc) == {"jenkins", "unclassified"}
+    assert casc["unclassified"]["prometheusConfiguration"]["defaultNamespace"] == "default"
+
+
 def test_each_profile_has_one_aws() -> None:
     providers = {
         profile: [name for name in names if CATALOGUE.services[name].provides == "aws"]
@@ -111,3 +147,9 @@ def test_each_profile_has_one_aws() -> None:
     }
     assert providers["lite"] == ["ministack"]
     assert providers["aws"] == providers["full"] == ["localstack"]
+
+
+def test_the_ci_image_has_what_the_shops_pipeline_calls() -> None:
+    shop = (compose_folder() / "apps" / "shop" / "requirements.txt").read_text().split()
+    ci = (compose_folder() / "images" / "ci" / "requirements-builds.txt").read_text().splitlines()
+    assert not set(shop) - set(ci)

@@ -1,4 +1,4 @@
-"""Dashboards show something: each panel's query is answered by the Prometheus that runs, under traffic."""
+"""Dashboards show something: each panel's query is answered by the Prometheus or log store that runs, under traffic."""
 
 from __future__ import annotations
 
@@ -6,19 +6,26 @@ import json
 import math
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from sandbox.resources import configs_folder
+from sandbox import catalogue
+from sandbox.resources import compose_folder, configs_folder
 
-from ..dashboards import MAY_BE_EMPTY, queries
+from ..dashboards import FILES, MAY_BE_EMPTY, promql, search, targets
 from .conftest import Run
 
-PATIENCE = 30.0  # seconds: rates need a few scrapes, and the first orders some shoppers
+LogStore = Callable[[dict[str, Any]], dict[str, Any]]
+PATIENCE = 60.0  # seconds: rates need a few scrapes, and the first orders some shoppers
 START = configs_folder() / "grafana" / "start.sh"
+LITE = catalogue.read(compose_folder(), configs_folder()).profiles["lite"]
+SHOWN = [path for path in FILES if path.parts[-3] in LITE]
+QUERIES = [pytest.param(panel, target, id=name) for name, panel, target in targets(SHOWN) if "expr" in target]
+SEARCHES = [pytest.param(panel, target, id=name) for name, panel, target in targets(SHOWN) if "query" in target]
 
 
 @pytest.fixture(scope="module")
@@ -26,17 +33,57 @@ def prometheus(stack: Run) -> str:
     return stack("url", "prometheus").stdout.strip()
 
 
-@pytest.mark.parametrize(("panel", "query"), [pytest.param(p, q, id=name) for name, p, q in queries()])
-def test_panel_shows_data(prometheus: str, panel: dict[str, Any], query: str) -> None:
+@pytest.fixture(scope="module")
+def logstore(stack: Run) -> LogStore:
+    """Searches in the data source's index."""
+    services = {one["name"]: one for one in json.loads(stack("status", "--json").stdout)["services"]}
+    url, login = services["logstore"]["url"] + "logs-*/_search", services["logstore"]["login"]
+
+    def ask(body: dict[str, Any]) -> dict[str, Any]:
+        answer = requests.post(url, json=body, auth=(login["user"], login["password"]), timeout=30)
+        assert answer.ok, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    return ask
+
+
+def shown(panel: dict[str, Any], ask: Callable[[], bool]) -> bool:
+    """Whether it has data, soon; or need not have any."""
     end = time.monotonic() + PATIENCE
-    while True:
-        answer = requests.get(prometheus + "api/v1/query", params={"query": query}, timeout=5).json()
-        assert answer["status"] == "success", answer
-        numbers = [float(series["value"][1]) for series in answer["data"]["result"]]
-        if any(not math.isnan(number) for number in numbers) or MAY_BE_EMPTY.search(panel["description"]):
-            return
-        assert time.monotonic() < end, f"no data for {query}"
+    while not (found := ask() or bool(MAY_BE_EMPTY.search(panel["description"]))) and time.monotonic() < end:
         time.sleep(0.5)
+    return found
+
+
+@pytest.mark.parametrize(("panel", "target"), QUERIES)
+def test_panel_shows_data(prometheus: str, panel: dict[str, Any], target: dict[str, Any]) -> None:
+    query = promql(target["expr"])
+
+    def ask() -> bool:
+        if target.get("instant"):
+            answer = requests.get(prometheus + "api/v1/query", params={"query": query}, timeout=30).json()
+        else:  # a query may be right now, and yet not for each moment before
+            times = {"start": f"{time.time() - 300}", "end": f"{time.time()}", "step": "15"}
+            answer = requests.get(
+                prometheus + "api/v1/query_range", params={"query": query, **times}, timeout=30
+            ).json()
+        assert answer["status"] == "success", answer
+        found = [point for series in answer["data"]["result"] for point in series.get("values", [series.get("value")])]
+        return any(not math.isnan(float(number)) for _, number in found)
+
+    assert shown(panel, ask), f"no data for {query}"
+
+
+@pytest.mark.parametrize(("panel", "target"), SEARCHES)
+def test_panel_shows_log_lines(logstore: LogStore, panel: dict[str, Any], target: dict[str, Any]) -> None:
+    def ask() -> bool:
+        now = round(time.time() * 1000)
+        found = logstore(search(target, now - 900_000, now))
+        buckets = found["aggregations"]["3"]["buckets"] if target["bucketAggs"] else found["hits"]["hits"]
+        return bool(buckets)
+
+    assert shown(panel, ask), f"no lines for {target['query']}"
 
 
 @pytest.mark.parametrize("reset", ["true", "false"])

@@ -147,6 +147,28 @@ def test_plan(
     assert found.image.startswith("sandbox/web:" if action == "build" else "example/web:1")
 
 
+@pytest.mark.parametrize("pullable", [True, False])
+def test_a_recipe_that_adds_to_an_official_image_needs_that_one(
+    plan_for: Callable[..., ImagePlan], engine: FakeEngine, tmp_path: Path, pullable: bool
+) -> None:
+    plan_for(recipe=True)
+    (tmp_path / "compose" / "web.yml").write_text("services: {web: {image: '${WEB_IMAGE:-sandbox/web:local}'}}")
+    dockerfile = tmp_path / "compose" / "images" / "web" / "Dockerfile"
+    dockerfile.write_text("FROM example/web:1\nUSER 1000\n")
+    if pullable:
+        engine.registry.add("example/web:1")
+    found = catalogue.read(tmp_path / "compose", tmp_path / "configs")
+    stack = catalogue.choose(found, ["web"], "", ())
+    (planned,) = plan(stack, {}, "auto", Registries(engine, ""), {}, {})
+    assert planned.action == ("build" if pullable else "impossible")
+    if pullable:
+        (done,) = obtain([planned], engine, "auto", "", lambda event: None)
+        assert {"example/web:1", done.image} == set(engine.images), "no base of ours is built for it"
+    else:
+        with pytest.raises(EngineError, match=r"made of example/web:1, which cannot be pulled: manifest unknown"):
+            obtain([planned], engine, "auto", "", lambda event: None)
+
+
 def test_an_image_the_user_names_has_no_recipe(plan_for: Callable[..., ImagePlan]) -> None:
     assert plan_for(recipe=True, chosen="mine/web:2").action == "impossible"
 
@@ -198,3 +220,26 @@ def test_mirror_is_asked_per_image_and_a_dead_one_only_once(engine: FakeEngine) 
     dead = Registries(engine, "dead:5000")
     assert dead.why_not("a/web:1") == dead.why_not("a/other:1") == "connection refused"
     assert asked == ["mirror:5000/a/web:1", "mirror:5000/a/other:1", "dead:5000/a/web:1"]
+
+
+def test_a_mirror_that_is_late_is_asked_again(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = ["net/http: request canceled (Client.Timeout exceeded while awaiting headers)", "EOF", ""]
+    monkeypatch.setattr(engine, "why_not_pullable", lambda image: answers.pop(0))
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    assert Registries(engine, "mirror:5000").why_not("a/web:1") == ""
+    assert answers == []
+
+
+def test_what_the_registry_said_stands_in_the_error_of_a_failed_build(
+    plan_for: Callable[..., ImagePlan], engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = plan_for(recipe=True, mirror="mirror:5000")
+    assert (planned.action, planned.reason) == ("build", "manifest unknown")
+
+    def fail(*arguments: object) -> None:
+        raise SandboxError("no network", "mend it")
+
+    engine.images["python:3.13-slim-trixie"] = 1
+    monkeypatch.setattr(engine, "build", fail)
+    with pytest.raises(SandboxError, match=r"no network\nsandbox/web:.* was to be built because: manifest unknown"):
+        obtain([planned], engine, "auto", "mirror:5000", lambda event: None)

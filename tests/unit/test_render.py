@@ -9,7 +9,7 @@ import yaml
 
 from sandbox import catalogue
 from sandbox.catalogue import Catalogue
-from sandbox.errors import UsageError
+from sandbox.errors import ConfigurationError, UsageError
 from sandbox.model import LABEL_CONFIGS, Rendering
 from sandbox.render import parse_env, render
 from sandbox.workspace import Workspace
@@ -101,3 +101,19 @@ def test_a_home_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot write to"), Workspace(tmp_path / "file", "shop").locked(lambda: None):
         pass
+
+
+def test_a_repository_for_ci_is_found_in_the_folder_too(tmp_path: Path) -> None:
+    (tmp_path / "apps" / "web").mkdir(parents=True)
+    (tmp_path / "apps" / "web" / "Jenkinsfile").write_text("node { echo 'hello' }")
+    (tmp_path / "web.yml").write_text(WEB.replace("[lite]", "[lite], repositories: {web: apps/web}"))
+    made = rendering(catalogue.read(tmp_path, tmp_path / "configs")).files
+    assert made["contributions/seeds/web/repositories/web/Jenkinsfile"] == b"node { echo 'hello' }"
+    workspace = Workspace(tmp_path / "home", "shop")
+    with workspace.locked(lambda: None):
+        workspace.write(rendering(catalogue.read(tmp_path, tmp_path / "configs")))
+    again = catalogue.read(workspace.folder / "services", workspace.folder / "configs").services["web"]
+    assert (again.repositories["web"] / "Jenkinsfile").is_file()
+    (tmp_path / "web.yml").write_text("x-sandbox: {repositories: {web: apps/none}}\nservices: {web: {image: web:1}}\n")
+    with pytest.raises(ConfigurationError, match="repository web needs a folder"):
+        catalogue.read(tmp_path, tmp_path / "configs")

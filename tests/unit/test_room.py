@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import relay, room, settings, wheels
+from sandbox import host, relay, room, settings, wheels
 from sandbox.catalogue import Catalogue
 from sandbox.errors import ConfigurationError, UsageError
 from sandbox.images import ImagePlan
@@ -34,6 +34,7 @@ def test_relay_passes_everything_on(tmp_path: Path, port: int) -> None:
     assert local.startswith("localhost:")
     assert local.endswith("/team")
     assert local == relay.local(f"http://127.0.0.1:{port}/team"), "one relay per registry"
+    assert relay.shown(f"Get http://{local}/v2/: EOF") == f"Get http://127.0.0.1:{port}/team/v2/: EOF"
     address = f"http://127.0.0.1:{local.partition(':')[2].partition('/')[0]}/layer"
     with urllib.request.urlopen(address, timeout=5) as answer:
         assert answer.read() == (tmp_path / "layer").read_bytes()
@@ -47,7 +48,7 @@ def test_other_prefixes_need_no_relay(prefix: str) -> None:
 @pytest.mark.parametrize("address", ["0.0.0.0", "host.example", "", "10.0.0"])
 def test_only_an_address_of_its_own_is_served_at(address: str) -> None:
     with pytest.raises(UsageError):
-        room._check(address)
+        host.own_address(address)
 
 
 def test_what_was_built_has_its_official_name_too() -> None:

@@ -79,6 +79,8 @@ def parameter(value: Any) -> Parameter:
     default: Any = args.get("defaultValue", args.get("defaultValueAsSecret"))
     if found.symbol == "booleanParam":
         default = default in (True, "true")
+    elif found.symbol == "choice":
+        default = text(next(iter(choices), ""))
     elif default is None:
         default = ""
     return Parameter(name, found.symbol, default, text(args.get("description") or ""), tuple(map(text, choices)))

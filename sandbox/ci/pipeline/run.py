@@ -24,7 +24,7 @@ from sandbox.ci.groovy.worker import (
     Remote,
     WorkerLost,
 )
-from sandbox.ci.model import Aborted, Declared, Node, Parameter, Place, Result
+from sandbox.ci.model import Aborted, Declared, Node, Place, Result
 from sandbox.ci.pipeline import objects, symbols
 from sandbox.ci.pipeline.declarative import Pipeline, Problem
 from sandbox.ci.pipeline.interpreter import Interpreter
@@ -308,7 +308,7 @@ class Run:
         given = dict(self.place.parameters)
         for parameter in self.declared.parameters:
             if parameter.name not in given:
-                given[parameter.name] = default_of(parameter)
+                given[parameter.name] = parameter.default
             elif parameter.kind == "booleanParam":
                 given[parameter.name] = objects.text(given[parameter.name]).lower() == "true"
         return given
@@ -485,12 +485,6 @@ def compilation_failure(problems: Sequence[Problem], text: str, source: str = "W
     count = len(problems)
     told.append(f"{count} error{'s' if count > 1 else ''}\n")
     return Failure("\n".join(told), COMPILATION)
-
-
-def default_of(parameter: Parameter) -> Any:
-    if parameter.kind == "choice":
-        return parameter.choices[0] if parameter.choices else ""
-    return parameter.default
 
 
 def now() -> int:

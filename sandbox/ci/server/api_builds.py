@@ -50,8 +50,8 @@ def build(call: Call, path: str) -> Response:
         raise Conflict(f"{path} is disabled")
     given = _given_parameters(call, item)
     cause = _cause(call, remote)
-    id = call.server.scheduler.submit(item, [cause], given.values, _delay(call))
-    given.keep_files(call, id)
+    uploads = given.save_files(call.server.home.uploads)
+    id = call.server.scheduler.submit(item, [cause], given.values, _delay(call), uploads)
     if "page" in call.request.form:
         return call.redirect(job_path(item.parent if call.value("page") == "list" else path), 303)
     return Response(status=201, headers={"Location": f"{call.url}queue/item/{id}/"})
@@ -77,11 +77,14 @@ class Given:
     def __init__(self, values: dict[str, Any], files: Mapping[str, Any]) -> None:
         self.values, self._files = values, files
 
-    def keep_files(self, call: Call, id: int) -> None:
+    def save_files(self, folder: Path) -> Path | None:
+        """In a new folder below this one; the build will bring them into its workspace."""
+        if not self._files:
+            return None
+        saved = Path(tempfile.mkdtemp(dir=folder))
         for name, upload in self._files.items():
-            folder = call.server.home.uploads / str(id)
-            folder.mkdir(parents=True, exist_ok=True)
-            upload.save(folder / f"file-{quote(name, safe='')}")
+            upload.save(saved / quote(name, safe=""))
+        return saved
 
 
 def _given_parameters(call: Call, item: Item) -> Given:
@@ -93,7 +96,7 @@ def _given_parameters(call: Call, item: Item) -> Given:
     with_parameters = call.request.path.rstrip("/").endswith("buildWithParameters")
     fresh = item.next_number == 1 and not item.declared
     if with_parameters and not declared and not fresh and set(raw) - OWN_FIELDS:
-        raise BadRequest(f"{item.path} is not parameterized")
+        raise BadRequest(f"{item.path} is not parameterized: its Jenkinsfile declared no parameters when it last ran")
     values: dict[str, Any] = {}
     for name, value in raw.items():
         if name in declared:

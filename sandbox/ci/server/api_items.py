@@ -39,8 +39,9 @@ def create_at_top(call: Call) -> Response:
 
 @post("/<jobs:path>/createItem")
 def create_in_folder(call: Call, path: str) -> Response:
-    if call.item(path).kind != FOLDER:
-        raise NotFound(f"{path} is no folder")
+    folder = call.server.store.item(path)
+    if folder is None or folder.kind != FOLDER:
+        raise NotFound(f"There is no folder {path}")
     return _create(call, path)
 
 
@@ -80,6 +81,8 @@ def create(call: Call, path: str, config: str) -> Item:
     server = call.server
     definition = configuration.read(config)
     _check_schedules(definition, path)
+    if definition.kind != FOLDER and "<disabled" not in config:
+        config = configuration.set_text(config, "disabled", "false")  # Jenkins writes it, and clients look for it
     created = server.store.create_item(
         path,
         definition.kind,
@@ -188,7 +191,7 @@ def _moved(call: Call, found: Item, target: str) -> Response:
     try:
         call.server.store.move_item(found, target)
     except Taken:
-        raise BadRequest(f"The name “{target}” is already in use.") from None
+        raise BadRequest(f"The name '{target}' is already in use.") from None
     call.server.topics.touch("jobs")
     return call.redirect(job_path(target))
 

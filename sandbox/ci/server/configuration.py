@@ -210,6 +210,9 @@ def _properties(declared: Declared) -> str:
     if declared.keep_builds:
         parts.append(
             '<jenkins.model.BuildDiscarderProperty><strategy class="hudson.tasks.LogRotator">'
+            # Jenkins takes what is missing here for 0, and then throws every build away.
+            "<daysToKeep>-1</daysToKeep><artifactDaysToKeep>-1</artifactDaysToKeep>"
+            "<artifactNumToKeep>-1</artifactNumToKeep>"
             f"<numToKeep>{declared.keep_builds}</numToKeep></strategy></jenkins.model.BuildDiscarderProperty>"
         )
     if not declared.concurrent:
@@ -254,7 +257,8 @@ def _pipeline(definition: Definition) -> str:
     source = definition.source
     return (
         '<definition class="org.jenkinsci.plugins.workflow.cps.CpsScmFlowDefinition">'
-        '<scm class="hudson.plugins.git.GitSCM"><userRemoteConfigs><hudson.plugins.git.UserRemoteConfig>'
+        '<scm class="hudson.plugins.git.GitSCM"><configVersion>2</configVersion>'
+        "<userRemoteConfigs><hudson.plugins.git.UserRemoteConfig>"
         f"<url>{escape(source.url)}</url><credentialsId>{escape(source.credentials)}</credentialsId>"
         "</hudson.plugins.git.UserRemoteConfig></userRemoteConfigs><branches><hudson.plugins.git.BranchSpec>"
         f"<name>{escape(source.branch)}</name></hudson.plugins.git.BranchSpec></branches></scm>"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from pathlib import Path
 from typing import Any
 
 from werkzeug.exceptions import BadRequest, Forbidden, NotFound, Unauthorized
@@ -47,10 +48,11 @@ def git_write(call: Call, name: str, rest: str) -> Response:
     # A page of another origin cannot send this type without being asked, so no crumb is needed.
     if call.request.mimetype != "application/x-git-receive-pack-request":
         raise BadRequest("This is for git")
-    url = call.server.repositories.folder / f"{name}.git"
+    url = _hosted(call, name)
     before = set(call.server.repositories.heads(str(url)))
     response = _backend(call, name)
     content = response.get_data()  # the push is done when git has answered
+    call.server.repositories.settle_head(name)
     moved = [head.branch for head in set(call.server.repositories.heads(str(url))) - before]
     if moved:
         call.server.triggers.pushed(name, moved, call.caller.full_name)
@@ -77,11 +79,15 @@ def _may_push(call: Call) -> None:
         raise Unauthorized(response=text("Pushing needs a user and a password or API token\n", 401, **CHALLENGE))
 
 
-def _backend(call: Call, name: str) -> Response:
+def _hosted(call: Call, name: str) -> Path:
     try:
-        call.server.repositories.path(name)
+        return call.server.repositories.path(name)
     except LookupError:
         raise NotFound(f"There is no repository {name}") from None
+
+
+def _backend(call: Call, name: str) -> Response:
+    _hosted(call, name)
     environ = dict(call.request.environ)
     environ["PATH_INFO"] = call.request.path.replace(f"/git/{name}/", f"/git/{name}.git/", 1)
     user = call.caller.id if call.caller.known else ""

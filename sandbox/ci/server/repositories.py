@@ -76,6 +76,13 @@ class Repositories:
             git("-C", str(path), "config", "receive.denyCurrentBranch", "ignore")
         return path
 
+    def settle_head(self, name: str) -> None:
+        """Whoever clones gets HEAD: if there is no such branch (yet, or any more), it is the first that is there."""
+        path = self.path(name)
+        heads = self.heads(str(path))
+        if heads and not _rev(path, "HEAD"):
+            git("-C", str(path), "symbolic-ref", "HEAD", f"refs/heads/{heads[0].branch}")
+
     def seed(self, name: str, content: Path) -> None:
         """Creates a repository whose first commit is a folder's files."""
         bare = self.create(name)

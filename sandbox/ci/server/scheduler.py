@@ -114,20 +114,27 @@ class Scheduler:
         causes: Sequence[Mapping[str, Any]],
         parameters: Mapping[str, Any] | None = None,
         delay: float | None = None,
+        uploads: Path | None = None,
     ) -> int:
-        """Queues a build; the queue item's id. What already waits for the same is joined, as in Jenkins."""
+        """Queues a build; the queue item's id. What already waits for the same is joined, as in Jenkins.
+
+        `uploads` is a folder of files that came with it.
+        """
         values = {**self.defaults(item), **(parameters or {})}
         quiet = self.definition(item).quiet_period if delay is None else delay
         ready = now() + int(quiet * 1000)
         with self._changed:
             for index, queued in enumerate(self._queue):
-                if queued.item == item.id and queued.parameters == values and self._joinable(queued, item):
+                same_values = queued.item == item.id and queued.parameters == values
+                if same_values and not uploads and self._joinable(queued, item):
                     same = [cause for cause in causes if cause not in queued.causes]
                     joined = replace(queued, ready=min(queued.ready, ready), causes=[*queued.causes, *same])
                     self._queue[index] = joined
                     self.store.change_queued(joined)
                     return queued.id
             queued = self.store.enqueue(item.id, now(), ready, causes, values)
+            if uploads:
+                uploads.rename(self.home.uploads / str(queued.id))
             self._queue.append(queued)
             self._changed.notify_all()
         self.topics.touch("queue")
@@ -140,6 +147,7 @@ class Scheduler:
             self._queue = [queued for queued in self._queue if queued.id != id]
             for queued in found:
                 self.store.dequeue(id)
+                home.remove(self.home.uploads / str(id))
                 self._remember_cancelled(queued)
         self.topics.touch("queue")
         return bool(found)
@@ -341,21 +349,27 @@ class Scheduler:
 
     def _pass(self) -> float | None:
         """Starts what can start; seconds until the next quiet period ends."""
+        if self.quieting:
+            return None
         soonest: float | None = None
+        blocked: set[int] = set()  # a queue may hold a thousand builds of one job: it is looked at once
         for queued in list(self._queue):
             if not self._has_room():
                 break
+            if queued.item in blocked:
+                continue
+            if queued.ready > now():
+                left = max(0.01, (queued.ready - now()) / 1000)
+                soonest = left if soonest is None else min(soonest, left)
+                continue
             item = self.store.item_by_id(queued.item)
             if item is None:
                 self._queue.remove(queued)
                 self.store.dequeue(queued.id)
-                continue
-            state, _ = self._state(queued, item)
-            if state == "buildable" and not self.quieting:
+            elif self._state(queued, item)[0] == "blocked":
+                blocked.add(item.id)
+            else:
                 self._begin(queued, item)
-            elif state == "waiting":
-                left = max(0.01, (queued.ready - now()) / 1000)
-                soonest = left if soonest is None else min(soonest, left)
         return soonest
 
     def _begin(self, queued: Queued, item: Item) -> None:
@@ -364,9 +378,7 @@ class Scheduler:
         build = RunningBuild(self, item, record, self.definition(item))
         upload = self.home.uploads / str(queued.id)
         if upload.is_dir():
-            for path in upload.iterdir():
-                path.rename(build.folder / path.name)
-            upload.rmdir()
+            upload.rename(build.folder / "uploads")
         self._running[record.id] = build
         thread = threading.Thread(target=self._run, args=(build,), name=f"build {record.id}", daemon=True)
         self._threads.add(thread)

@@ -7,7 +7,7 @@ is left as it is: people may have changed it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from sandbox.ci.model import Credential, Declared, Source
 from sandbox.ci.server import configuration, credentials
 from sandbox.ci.server.configuration import BadConfiguration, Definition
 from sandbox.ci.server.libraries import Library
-from sandbox.ci.server.repositories import GitError
+from sandbox.ci.server.repositories import GitError, Repositories
 from sandbox.ci.server.scheduler import plain_cause
 from sandbox.ci.store import FOLDER, MULTIBRANCH, PIPELINE, Item
 
@@ -37,6 +37,7 @@ KEYS = {
     "keep",
     "build",
 }
+WRONG = (BadConfiguration, KeyError, TypeError, ValueError)
 logger = logging.getLogger("sandbox.ci")
 
 
@@ -48,19 +49,28 @@ def folders(root: Path) -> list[Path]:
 
 def plant(server: Server, folder: Path) -> None:
     """Problems are logged, each with its file; the rest is planted."""
-    for content in sorted(path for path in (folder / "repositories").glob("*") if path.is_dir()):
-        try:
-            if content.name not in server.repositories.names():
-                server.repositories.seed(content.name, content)
-        except (GitError, OSError, ValueError) as error:
-            logger.error("seed %s: %s", content, error)
+    plant_repositories(server.repositories, folder)
     for data, path in _documents([folder / "server.yml"]):
         _server(server, data, path)
-    for data, path in _documents(sorted((folder / "jobs").glob("*.yml"))):
+    for data, path in jobs(folder):
         try:
             _job(server, data)
-        except (BadConfiguration, KeyError, TypeError, ValueError) as error:
+        except WRONG as error:
             logger.error("seed %s: %s", path, error)
+
+
+def plant_repositories(repositories: Repositories, folder: Path) -> None:
+    for content in sorted(path for path in (folder / "repositories").glob("*") if path.is_dir()):
+        try:
+            if content.name not in repositories.names():
+                repositories.seed(content.name, content)
+        except (GitError, OSError, ValueError) as error:
+            logger.error("seed %s: %s", content, error)
+
+
+def jobs(folder: Path) -> Iterator[tuple[dict[str, Any], Path]]:
+    """What the job files hold; `job` understands it, or raises one of WRONG."""
+    return _documents(sorted((folder / "jobs").glob("*.yml")))
 
 
 def ensure_folders(server: Server, path: str) -> None:
@@ -95,21 +105,20 @@ def _server(server: Server, data: dict[str, Any], path: Path) -> None:
         logger.error("seed %s: %s", path, error)
 
 
-def _job(server: Server, data: dict[str, Any]) -> None:
+def job(data: dict[str, Any], url: Callable[[str], str]) -> tuple[str, Definition]:
+    """A job's full name, and what it is; `url` tells the address of a repository. Raises one of WRONG."""
     if unknown := set(data) - KEYS:
         raise ValueError(f"unknown: {', '.join(sorted(unknown))}; known are {', '.join(sorted(KEYS))}")
     path = "/".join(configuration.check_name(part) for part in str(data["name"]).split("/"))
-    if server.store.item(path):
-        return
     kind = data.get("kind", PIPELINE)
     if kind not in (PIPELINE, MULTIBRANCH, FOLDER):
         raise ValueError(f"kind {kind!r} is none of {PIPELINE}, {MULTIBRANCH}, {FOLDER}")
-    definition = Definition(
+    return path, Definition(
         kind,
         description=str(data.get("description", "")),
         script=str(data.get("script", "")),
         source=Source(
-            url=_url(server, str(data.get("repository", ""))),
+            url=url(str(data.get("repository", ""))),
             branch=str(data.get("branch", "")),
             script_path=str(data.get("jenkinsfile", "Jenkinsfile")),
         ),
@@ -120,8 +129,15 @@ def _job(server: Server, data: dict[str, Any]) -> None:
         branches=str(data.get("branches", "*")),
         exclude=str(data.get("exclude", "")),
     )
+
+
+def _job(server: Server, data: dict[str, Any]) -> None:
+    path, definition = job(data, lambda repository: _url(server, repository))
+    if server.store.item(path):
+        return
     ensure_folders(server, path)
-    item = server.store.create_item(path, kind, configuration.write(definition), description=definition.description)
+    xml = configuration.write(definition)
+    item = server.store.create_item(path, definition.kind, xml, description=definition.description)
     _first_build(server, item, bool(data.get("build", False)))
 
 

@@ -14,6 +14,7 @@ import yaml
 REFERENCE = re.compile(r"\$\{(\w+)(?::?[-?]([^{}]*))?\}|\$(\w+)")
 PUBLISHED = re.compile(r"127\.0\.0\.1:(\d+):(\d+)")
 SIZE = re.compile(r"(\d+)([kmg]?)b?", re.IGNORECASE)
+METHODS = ("post", "put", "delete")
 UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
 
@@ -51,8 +52,27 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
+class Fault:
+    """Something to break on purpose: how much of it unless told, and the alert that it sets off, if one."""
+
+    name: str
+    summary: str
+    amount: float
+    unit: str
+    alert: str
+
+
+@dataclass(frozen=True)
+class Reset:
+    """The request to its first endpoint that makes a service forget everything."""
+
+    method: str
+    path: str
+
+
+@dataclass(frozen=True)
 class Service:
-    """A service of this sandbox. `containers` are those that last, `memory_limit` is in bytes."""
+    """A service of this sandbox. `containers` are those that last and have a name, `memory_limit` is in bytes."""
 
     name: str
     title: str
@@ -64,6 +84,9 @@ class Service:
     memory_limit: int
     containers: tuple[str, ...]
     endpoints: tuple[Endpoint, ...]
+    reset: Reset | None
+    fault_command: tuple[str, ...]
+    faults: tuple[Fault, ...]
 
 
 @dataclass(frozen=True)
@@ -123,12 +146,9 @@ class Folder:
 
     def _service(self, name: str, fragment: dict[str, Any], ports: Mapping[tuple[str, int], int]) -> Service:
         about, specs = fragment.get("x-sandbox") or {}, fragment.get("services") or {}
-        # One-shots are over, and Docker's DNS knows only containers with a network.
-        lasting = {
-            key: spec
-            for key, spec in specs.items()
-            if key == name or (spec.get("restart", "no") != "no" and spec.get("network_mode") != "none")
-        }
+        # One-shots are over.
+        lasting = {key: spec for key, spec in specs.items() if key == name or spec.get("restart", "no") != "no"}
+        reset, faults = about.get("reset") or {}, about.get("faults") or {}
         return Service(
             name=name,
             title=str(about.get("title") or name.replace("-", " ").capitalize()),
@@ -138,9 +158,22 @@ class Folder:
             advice=str(about.get("try") or ""),
             image=self.expand(str(specs.get(name, {}).get("image", ""))),
             memory_limit=sum(_size(self.expand(str(spec.get("mem_limit", "0")))) for spec in lasting.values()),
-            containers=tuple(lasting),
+            # Docker's DNS knows only containers with a network.
+            containers=tuple(key for key, spec in lasting.items() if spec.get("network_mode") != "none"),
             endpoints=tuple(
                 self._endpoint(name, str(key), item, ports) for key, item in (about.get("endpoints") or {}).items()
+            ),
+            reset=next((Reset(m.upper(), str(reset[m])) for m in METHODS if m in reset), None),
+            fault_command=tuple(map(str, faults.get("command") or ())),
+            faults=tuple(
+                Fault(
+                    str(key),
+                    str(item.get("summary", "")),
+                    float(item.get("amount", 1)),
+                    str(item.get("unit", "")),
+                    str(item.get("alert") or ""),
+                )
+                for key, item in (faults.get("kinds") or {}).items()
             ),
         )
 

@@ -74,6 +74,12 @@ x-sandbox:
   try: "Buy `this`."
   group: apps
   provides: aws
+  reset: {{post: "/forget?all=1"}}
+  faults:
+    command: [switch, me]
+    kinds:
+      latency: {{summary: Waits., amount: 800, unit: ms, alert: Slow}}
+      errors: {{summary: Fails., amount: 0.3, unit: of 1}}
   endpoints:
     http:
       port: {upstream.port}
@@ -95,6 +101,7 @@ services:
     mem_limit: 900m
 """
     )
+    (services / "console.yml").write_text("services: {console: {image: 'console:1', restart: always}}\n")
     sources = tmp_path / "contributions" / "datasources"
     sources.mkdir(parents=True)
     address = f"http://localhost:{upstream.port}"
@@ -125,9 +132,15 @@ datasources:
 
 
 @pytest.fixture
-def app(folder: Path) -> Flask:
+def socket(tmp_path: Path) -> str:
+    """Where the guard listens, once it does."""
+    return str(tmp_path / "actions.sock")
+
+
+@pytest.fixture
+def app(folder: Path, socket: str) -> Flask:
     values = {"CONSOLE_PASSWORD": PASSWORD, "SHOP_PASSWORD": "b0ss", "SHOP_PORT": "8123", "LOGS_PASSWORD": "l0gs"}
-    return create_app(folder, values)
+    return create_app(folder, values, socket)
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from shop import aws, logs, operations
 
 from release import store
+from release.decisions import ROLLBACK, Decision, Record
 from release.store import BUILT_IN, ReleaseError, Wanted
 
 SERVICE = "release-agent"
@@ -56,12 +57,14 @@ class Agent:
         self.trouble, self.draining = "", False
         self._failed: tuple[str, float] = ("", 0.0)
         self.registry = CollectorRegistry()
-        labels = ["service", "track"]
-        switches = Counter("release_switches", "Versions tried.", [*labels, "result"], registry=self.registry)
-        self._switches = {word: switches.labels(SERVICE, track, word) for word in ("switched", "failed")}
-        self._restarts = Counter("release_restarts", "Ends that nobody asked for.", labels, registry=self.registry)
-        self._restarts.labels(SERVICE, track)
-        self._info = Gauge("release_info", "Always 1; the labels tell.", [*labels, "version"], registry=self.registry)
+        # Prometheus knows the track of each agent, and adds it.
+        labels, registry = ["service"], self.registry
+        switches = Counter("release_switches", "Versions tried.", [*labels, "result"], registry=registry)
+        self._switches = {word: switches.labels(SERVICE, word) for word in ("switched", "failed")}
+        restarts = Counter("release_restarts", "Ends that nobody asked for.", labels, registry=registry)
+        self._restarts = restarts.labels(SERVICE)
+        self._info = Gauge("release_info", "Always 1; the labels tell.", [*labels, "version"], registry=registry)
+        self._record = Record(registry, SERVICE) if track == "canary" else None
 
     def step(self) -> None:
         """One look at what is wanted, and what follows from it."""
@@ -81,7 +84,7 @@ class Agent:
         """After a start, or an end that nobody asked for: what is wanted if it can be had, else what there is."""
         if self.current is not None:
             log.error("%s ended with %s", self.current.version, self.current.process.returncode)
-            self._restarts.labels(SERVICE, self.track).inc()
+            self._restarts.inc()
         last = self.current.version if self.current else BUILT_IN
         for candidate in dict.fromkeys((version, last, BUILT_IN)):
             try:
@@ -106,7 +109,7 @@ class Agent:
         self.current, self.trouble = new, ""
         self._switches["switched"].inc()
         self._info.clear()
-        self._info.labels(SERVICE, self.track, new.version).set(1)
+        self._info.labels(SERVICE, new.version).set(1)
         log.info("%s now runs %s", self.track, new.version)
 
     def _note_failure(self, version: str, error: ReleaseError) -> None:
@@ -175,6 +178,24 @@ class Agent:
             "trouble": self.trouble,
         }
 
+    def take(self, text: bytes) -> None:
+        """A decision about a release, as JSON: logged and counted. Raises ValueError for anything else."""
+        if self._record is None:
+            raise ValueError("decisions are for the canary's agent")
+        try:
+            made = Decision(**json.loads(text))
+            self._record.add(made)
+        except TypeError as error:
+            raise ValueError(f"not a decision: {error}") from None
+        fields = {
+            "event.action": made.decision,
+            "event.reason": made.reason,
+            "labels.version": made.version,
+            "labels.commit": made.commit,
+        }
+        level = logging.WARNING if made.decision == ROLLBACK else logging.INFO
+        log.log(level, "%s", made.why, extra={"ecs": fields})
+
     def stop(self) -> None:
         """Tells the gateway, then lets requests in flight end."""
         self.draining = True
@@ -241,7 +262,8 @@ def main() -> None:
     work = Path(os.environ.get("RELEASE_FOLDER", "/tmp/releases"))
     work.mkdir(exist_ok=True)
     agent = Agent(sys.argv[1], Path.cwd(), work, listener)
-    operations.serve(agent.registry, lambda: agent.trouble, SIDE_PORT, lambda: json.dumps(agent.status()))
+    posts = {"/decisions": agent.take}
+    operations.serve(agent.registry, lambda: agent.trouble, SIDE_PORT, lambda: json.dumps(agent.status()), posts)
     serve_weight(agent, WEIGHT_PORT)
     while not stop.is_set():
         agent.step()

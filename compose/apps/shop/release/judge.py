@@ -11,9 +11,12 @@ from urllib.error import URLError
 from urllib.parse import urlencode
 from urllib.request import ProxyHandler, build_opener
 
+from release import decisions
+
 PROMETHEUS = os.environ.get("PROMETHEUS_URL", "http://prometheus:9090").rstrip("/")
 JOB = '{job="storefront"}'
 EVERY = 2.0  # seconds between two looks
+SILENCE = 10.0  # seconds without numbers after which there is no verdict
 MEGABYTE = 1024**2
 
 
@@ -69,10 +72,11 @@ class Counts:
 
 @dataclass(frozen=True)
 class Verdict:
-    """word: `wait`, `good`, `harm` or `unknown`; why: in words."""
+    """word: `wait`, `good`, `harm` or `unknown`; why: in words; reason: the same as one of `decisions.REASONS`."""
 
     word: str
     why: str
+    reason: str = ""
 
 
 class NoNumbers(Exception):
@@ -82,24 +86,29 @@ class NoNumbers(Exception):
 def decide(canary: Counts, stable: Counts, seconds: float, limits: Limits) -> Verdict:
     """The verdict on what both served in the same `seconds`."""
     if canary.requests < 0:
-        return Verdict("harm", "the canary's counters began anew: it crashed")
+        return Verdict("harm", "the canary's counters began anew: it crashed", decisions.CRASH)
     told = f"canary {_words(canary)}; stable {_words(stable)}"
     too_many = canary.error_share > max(limits.errors, stable.error_share + limits.errors_above)
-    if too_many and (canary.errors >= limits.clear_errors or canary.requests >= limits.requests):
-        return Verdict("harm", f"too many errors: {told}")
-    route = canary.broken_route(limits.route_errors)
+    too_many = too_many and (canary.errors >= limits.clear_errors or canary.requests >= limits.requests)
+    route = canary.broken_route(1 if too_many else limits.route_errors)
+    broken = ""
     if route and route != stable.broken_route(1):
         asked, failed = canary.routes[route]
-        return Verdict("harm", f"{route} is broken: {failed:.0f} of {asked:.0f} requests failed; {told}")
+        broken = f"{route} is broken ({failed:.0f} of {asked:.0f} requests failed)"
+    if too_many:
+        return Verdict("harm", f"too many errors: {broken}{'; ' if broken else ''}{told}", decisions.ERRORS)
+    if broken:
+        return Verdict("harm", f"{broken}; {told}", decisions.ROUTE)
     if canary.memory > stable.memory + limits.memory_above:
-        return Verdict("harm", f"too much memory: {told}")
+        return Verdict("harm", f"too much memory: {told}", decisions.MEMORY)
     if canary.requests < limits.requests or seconds < limits.seconds:
         if seconds > limits.budget:
-            return Verdict("unknown", f"only {canary.requests:.0f} of {limits.requests} requests in {seconds:.0f} s")
+            why = f"only {canary.requests:.0f} of {limits.requests} requests in {seconds:.0f} s"
+            return Verdict("unknown", why, decisions.NO_VERDICT)
         return Verdict("wait", told)
     if canary.p95 > max(limits.slower * stable.p95, stable.p95 + limits.slower_above):
-        return Verdict("harm", f"too slow: {told}")
-    return Verdict("good", told)
+        return Verdict("harm", f"too slow: {told}", decisions.SLOW)
+    return Verdict("good", told, decisions.GOOD)
 
 
 def _words(counts: Counts) -> str:
@@ -108,7 +117,7 @@ def _words(counts: Counts) -> str:
 
 
 def watch(limits: Limits, read: Callable[[], Mapping[str, Counts]]) -> Iterator[Verdict]:
-    """Looks again and again; the last verdict is not `wait`. Without numbers for 10 s the verdict is `unknown`."""
+    """Looks again and again; the last verdict is not `wait`. Without numbers for a while it is `unknown`."""
     began, before, silent = time.monotonic(), None, 0.0
     while True:
         try:
@@ -116,8 +125,8 @@ def watch(limits: Limits, read: Callable[[], Mapping[str, Counts]]) -> Iterator[
             silent = 0.0
         except NoNumbers as error:
             silent = silent or time.monotonic()
-            if time.monotonic() - silent > 10:
-                yield Verdict("unknown", str(error))
+            if time.monotonic() - silent > min(SILENCE, limits.budget):
+                yield Verdict("unknown", str(error), decisions.NO_VERDICT)
                 return
             yield Verdict("wait", str(error))
             time.sleep(EVERY)

@@ -2,7 +2,7 @@
 
 S3: `storefront/<version>.zip`, and `storefront/<version>.json`, its manifest. Parameter Store: `<prefix>/stable` and
 `<prefix>/canary` name versions (`built-in` is what the image holds, `none` no canary), `<prefix>/share` says how many
-per cent of the requests the canary gets.
+per cent of the requests the canary gets, `<prefix>/verdict` what was said about the canary last.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import os
 import re
 import zipfile
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from shop import aws
+
+from release import decisions
 
 BUCKET = os.environ.get("ARTIFACTS_BUCKET", "shop-artifacts")
 PREFIX = os.environ.get("RELEASE_PARAMETERS", "/shop/storefront")
@@ -27,7 +29,11 @@ CONTENTS = ("shop", "storefront", "gunicorn.conf.py")
 
 
 class ReleaseError(Exception):
-    """A release that cannot be made, had or trusted; says why."""
+    """A release that cannot be made, had, run or trusted; says why, and the `reason` in a few words."""
+
+    def __init__(self, why: str, reason: str = decisions.NOT_RUNNING) -> None:
+        super().__init__(why)
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -53,11 +59,17 @@ class Wanted:
         return self.canary if track == "canary" and self.canary != NONE else self.stable
 
 
-def publish(source: Path, version: str, commit: str) -> Manifest:
-    """Packs a folder and stores it. A version never changes: the same again is fine, another is refused."""
-    if not VERSION.fullmatch(version) or version in (BUILT_IN, NONE):
-        raise ReleaseError(f"{version!r} cannot be a version")
-    content = pack(source, version, commit)
+@dataclass(frozen=True)
+class Said:
+    """The last verdict on a version, kept for who ends its release: `reason` in a few words, `why` with numbers."""
+
+    version: str
+    reason: str
+    why: str
+
+
+def publish(content: bytes, version: str, commit: str) -> Manifest:
+    """Stores a packed version. A version never changes: the same again is fine, another is refused."""
     manifest = Manifest(version, commit, hashlib.sha256(content).hexdigest(), len(content))
     try:
         if manifest_of(version) != manifest:
@@ -74,6 +86,8 @@ def publish(source: Path, version: str, commit: str) -> Manifest:
 
 def pack(source: Path, version: str, commit: str) -> bytes:
     """A zip of what a release needs; the same files give the same bytes."""
+    if not VERSION.fullmatch(version) or version in (BUILT_IN, NONE):
+        raise ReleaseError(f"{version!r} cannot be a version")
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(_entry("release.json"), json.dumps({"version": version, "commit": commit}))
@@ -135,10 +149,14 @@ def fetch(version: str, folder: Path) -> None:
         raise ReleaseError(f"version {version} cannot be unpacked: {error}") from None
 
 
+def _parameters() -> dict[str, str]:
+    found = aws.ask("ssm", "get_parameters_by_path", Path=PREFIX)["Parameters"]
+    return {entry["Name"].rpartition("/")[2]: entry["Value"] for entry in found}
+
+
 def wanted() -> Wanted:
     """What is to run now. Raises an AwsError."""
-    found = aws.ask("ssm", "get_parameters_by_path", Path=PREFIX)["Parameters"]
-    values = {entry["Name"].rpartition("/")[2]: entry["Value"] for entry in found}
+    values = _parameters()
     share = values.get("share", "0")
     return Wanted(
         stable=values.get("stable", BUILT_IN),
@@ -151,3 +169,17 @@ def want(**values: str | int) -> None:
     """Writes `stable`, `canary` or `share`, in the order given."""
     for name, value in values.items():
         aws.ask("ssm", "put_parameter", Name=f"{PREFIX}/{name}", Value=str(value), Type="String", Overwrite=True)
+
+
+def say(said: Said) -> None:
+    """Keeps the last verdict. Raises an AwsError."""
+    want(verdict=json.dumps(asdict(replace(said, why=said.why[:1000]))))
+
+
+def said(version: str) -> Said | None:
+    """The last verdict, if it was on this version. Raises an AwsError."""
+    try:
+        last = Said(**json.loads(_parameters().get("verdict", "")))
+    except (ValueError, TypeError):
+        return None
+    return last if last.version == version else None

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
-from shop import VERSION
+from shop import COMMIT, VERSION
 
 # What the work at hand is about, such as {"trace.id": …, "labels.order_id": …}: part of each of its lines.
 about: ContextVar[dict[str, str]] = ContextVar("about", default={})  # noqa: B039 it is replaced, never changed
@@ -29,6 +29,7 @@ class EcsFormatter(logging.Formatter):
             "log.logger": record.name,
             "service.name": self.service,
             "service.version": VERSION,
+            "labels.commit": COMMIT,
         }
         if record.exc_info and record.exc_info[0]:
             fields["error.type"] = record.exc_info[0].__name__

@@ -1,21 +1,27 @@
-"""A program's side door, reached from the sandbox's inside only: /healthz, /readyz, /status and /metrics."""
+"""A program's side door, reached from the sandbox's inside only: /healthz, /readyz, /status, /metrics, and posts."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+LARGEST = 64 * 1024  # bytes of a post
+
 
 def serve(
-    registry: CollectorRegistry, not_ready: Callable[[], str], port: int, status: Callable[[], str] = lambda: "{}"
+    registry: CollectorRegistry,
+    not_ready: Callable[[], str],
+    port: int,
+    status: Callable[[], str] = lambda: "{}",
+    posts: Mapping[str, Callable[[bytes], None]] | None = None,
 ) -> ThreadingHTTPServer:
     """Answers on a thread of its own. `not_ready` says why work cannot be done, empty if it can;
-    `status` is the JSON of /status.
+    `status` is the JSON of /status; `posts` take what is posted to a path, or raise ValueError.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -34,6 +40,17 @@ def serve(
                 self.answer(200, generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4)
             else:
                 self.answer(404, b"{}")
+
+        def do_POST(self) -> None:
+            take, length = (posts or {}).get(self.path), int(self.headers.get("Content-Length") or 0)
+            if take is None or length > LARGEST:
+                self.answer(404 if take is None else 413, b"{}")
+                return
+            try:
+                take(self.rfile.read(length))
+                self.answer(204, b"")
+            except ValueError as error:
+                self.answer(400, json.dumps({"error": str(error)}).encode())
 
         def answer(self, status: int, body: bytes, kind: str = "application/json") -> None:
             self.send_response(status)

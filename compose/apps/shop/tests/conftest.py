@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import shutil
@@ -30,7 +31,12 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[str]:
-    """A real AWS emulator with the shop's resources, made as the sandbox makes them: its address."""
+    """A real AWS emulator with the shop's resources, made as the sandbox makes them: its address.
+
+    In the shop's own pipeline there is neither: the sandbox's AWS is in use.
+    """
+    if not HOOK.exists() or not importlib.util.find_spec("ministack"):
+        pytest.skip("needs the package ministack and the sandbox's sources")
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     environ = {**os.environ, "GATEWAY_PORT": str(port), "AWS_ENDPOINT_URL": url}

@@ -32,6 +32,7 @@ def test_errors_are_injected_seen_and_cleared(client: FlaskClient, metric: Metri
     assert metric('fault_amount{kind="errors",service="storefront"}') == 0
 
 
+@pytest.mark.slow
 def test_latency_is_injected_and_clearing_wakes_those_who_wait(
     client: FlaskClient, metric: Metric, faults_file: Path
 ) -> None:
@@ -61,6 +62,7 @@ def test_faults_are_logged(client: FlaskClient, faults_file: Path, caplog: pytes
     assert vars(failed)["ecs"]["labels.fault"] == "errors"
 
 
+@pytest.mark.slow
 def test_a_leak_grows_to_its_limit_and_is_given_back(faults_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faults, "_memory_left", lambda: 3.0 * faults.MEGABYTE)
     leaking = Faults("a-service", CollectorRegistry(), faults_file)
@@ -72,6 +74,7 @@ def test_a_leak_grows_to_its_limit_and_is_given_back(faults_file: Path, monkeypa
     eventually(lambda: not leaking._lost)
 
 
+@pytest.mark.slow
 def test_a_crash_ends_the_process_again_and_again(faults_file: Path) -> None:
     faults.inject("crash", 0.3, faults_file)
     code = (

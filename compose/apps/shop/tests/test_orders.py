@@ -83,6 +83,7 @@ def test_poison_is_a_dead_letter_after_three_tries_and_others_go_on(
     assert orders_faults.poison() == {}
 
 
+@pytest.mark.slow
 def test_without_aws_the_worker_waits_and_says_why(worker: Worker) -> None:
     worker.step()
     assert "127.0.0.1:9" in worker.trouble

@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 import shop
+from release import __main__ as cli
 from release import agent as agents
-from release import judge, store
+from release import decisions, judge, store
 from release.agent import Agent
+from release.decisions import Decision
 from release.judge import Counts, Limits, NoNumbers, Verdict
 from release.store import BUILT_IN, ReleaseError, Wanted
-from shop import aws
+from shop import aws, operations
 
 from tests.conftest import eventually
 
@@ -31,22 +36,26 @@ def version() -> str:
     return f"1.{time.time_ns()}"
 
 
+def publish(source: Path, version: str, commit: str) -> store.Manifest:
+    return store.publish(store.pack(source, version, commit), version, commit)
+
+
 @pytest.mark.usefixtures("aws_is_there")
 def test_a_release_comes_back_as_it_was_published(version: str, tmp_path: Path) -> None:
-    manifest = store.publish(HOME, version, "abc1234")
-    assert store.publish(HOME, version, "abc1234") == manifest
+    manifest = publish(HOME, version, "abc1234")
+    assert publish(HOME, version, "abc1234") == manifest
     store.fetch(version, tmp_path)
     assert json.loads((tmp_path / "release.json").read_text()) == {"version": version, "commit": "abc1234"}
     assert (tmp_path / "storefront" / "app.py").read_bytes() == (HOME / "storefront" / "app.py").read_bytes()
     with pytest.raises(ReleaseError, match="is published already, and differs"):
-        store.publish(HOME, version, "other")
+        publish(HOME, version, "other")
 
 
 @pytest.mark.usefixtures("aws_is_there")
 def test_what_cannot_be_trusted_is_not_unpacked(version: str, tmp_path: Path) -> None:
     with pytest.raises(ReleaseError, match="there is no version"):
         store.fetch(version, tmp_path)
-    store.publish(HOME, version, "abc1234")
+    publish(HOME, version, "abc1234")
     aws.ask("s3", "put_object", Bucket=store.BUCKET, Key=f"storefront/{version}.zip", Body=b"altered")
     with pytest.raises(ReleaseError, match=r"checksum of .* does not match"):
         store.fetch(version, tmp_path)
@@ -59,7 +68,7 @@ def test_what_cannot_be_trusted_is_not_unpacked(version: str, tmp_path: Path) ->
 @pytest.mark.parametrize("bad", ["", "built-in", "none", "../up", "a b", "x" * 65])
 def test_not_every_word_is_a_version(bad: str) -> None:
     with pytest.raises(ReleaseError, match="cannot be a version"):
-        store.publish(HOME, bad, "abc1234")
+        publish(HOME, bad, "abc1234")
 
 
 @pytest.mark.usefixtures("aws_is_there")
@@ -86,7 +95,8 @@ def test_what_is_wanted_is_read_as_it_was_written() -> None:
         (Counts(100, 0, 60e6, {0.1: 50, 1.0: 100}), 10, "harm", "too slow"),
         (Counts(100, 0, 260e6, {0.1: 100}), 2, "harm", "too much memory"),
         (Counts(-3, 0, 60e6), 2, "harm", "it crashed"),
-        (Counts(500, 3, 60e6, {0.1: 500}, {"/": (3, 3), "/api": (497, 0)}), 2, "harm", "/ is broken: 3 of 3"),
+        (Counts(500, 3, 60e6, {0.1: 500}, {"/": (3, 3), "/api": (497, 0)}), 2, "harm", "/ is broken (3 of 3"),
+        (Counts(30, 2, 60e6, {0.1: 30}, {"/": (2, 2), "/api": (28, 0)}), 2, "harm", "too many errors: / is broken (2"),
     ],
 )
 def test_verdicts_say_why(canary: Counts, seconds: float, word: str, why: str) -> None:
@@ -116,7 +126,7 @@ def test_without_numbers_there_is_no_verdict(monkeypatch: pytest.MonkeyPatch) ->
 
     *waiting, last = judge.watch(Limits(), read)
     assert {verdict.word for verdict in waiting} == {"wait"}
-    assert last == Verdict("unknown", "Prometheus does not answer")
+    assert last == Verdict("unknown", "Prometheus does not answer", decisions.NO_VERDICT)
 
 
 @pytest.fixture
@@ -143,6 +153,7 @@ def changed(tmp_path: Path, change: str) -> Path:
     return source
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("aws_is_there")
 def test_a_switch_loses_no_request_and_a_bad_version_changes_nothing(
     agent: Agent, version: str, tmp_path: Path
@@ -161,13 +172,13 @@ def test_a_switch_loses_no_request_and_a_bad_version_changes_nothing(
     visitor = threading.Thread(target=visit)
     visitor.start()
     try:
-        store.publish(changed(tmp_path, "\n"), version, "abc1234")
+        publish(changed(tmp_path, "\n"), version, "abc1234")
         store.want(stable=version)
         agent.step()
         assert (agent.status()["running"], agent.trouble) == (version, "")
         with urlopen(address, timeout=5) as page:
             assert version in page.read().decode()
-        store.publish(changed(tmp_path, "\nimport nothing\n"), f"{version}.bad", "abc1234")
+        publish(changed(tmp_path, "\nimport nothing\n"), f"{version}.bad", "abc1234")
         store.want(stable=f"{version}.bad")
         agent.step()
         assert agent.status()["running"] == version
@@ -180,6 +191,7 @@ def test_a_switch_loses_no_request_and_a_bad_version_changes_nothing(
     assert not (tmp_path / "releases" / f"{version}.bad").exists()
 
 
+@pytest.mark.slow
 def test_a_version_that_ends_is_started_again(agent: Agent) -> None:
     agent.step()
     assert agent.current
@@ -187,9 +199,59 @@ def test_a_version_that_ends_is_started_again(agent: Agent) -> None:
     eventually(lambda: agent.current and agent.current.process.poll() is not None)
     agent.step()
     assert agent.current.process.poll() is None
-    assert (
-        agent.registry.get_sample_value("release_restarts_total", {"service": "release-agent", "track": "stable"}) == 1
-    )
+    assert agent.registry.get_sample_value("release_restarts_total", {"service": "release-agent"}) == 1
+
+
+@pytest.mark.usefixtures("aws_is_there")
+def test_what_does_not_run_everywhere_is_not_named_stable(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(HOME, version, "abc1234")
+    seen: list[str] = []
+    monkeypatch.setattr(cli, "addresses", lambda name: ["first", "second"])
+
+    def status(host: str) -> dict[str, object]:
+        seen.append(store.wanted().stable)
+        running = version if host == "first" else "1.0"
+        return {"running": running, "wanted": version, "trouble": "" if host == "first" else "it ends at once"}
+
+    monkeypatch.setattr(cli, "agent_status", status)
+    monkeypatch.setattr(sys, "argv", ["release", "promote", version])
+    assert cli.main() == 1
+    assert (set(seen), store.wanted().stable) == ({version}, BUILT_IN)
+    said = store.said(version)
+    assert said
+    assert (said.reason, said.why) == (decisions.NOT_RUNNING, "it ends at once")
+    assert store.said("another") is None
+
+
+def test_decisions_are_counted_and_logged(agent: Agent, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        canary = Agent("canary", HOME, tmp_path, listener)
+    server = operations.serve(canary.registry, lambda: "", 0, posts={"/decisions": canary.take})
+    url = f"http://127.0.0.1:{server.server_address[1]}/decisions"
+
+    def post(text: str) -> int:
+        try:
+            with urlopen(Request(url, text.encode()), timeout=5) as answer:
+                return int(answer.status)
+        except HTTPError as error:
+            with error:
+                return error.code
+
+    made = Decision(decisions.ROLLBACK, "1.1", "abc1234", decisions.ERRORS, "rolled back: too many errors")
+    with caplog.at_level("INFO"):
+        assert post(json.dumps(asdict(made))) == 204
+    server.shutdown()
+    server.server_close()
+    value, labels = canary.registry.get_sample_value, {"service": "release-agent", "decision": "rollback"}
+    assert value("shop_release_decisions_total", {**labels, "reason": "errors"}) == 1
+    assert value("shop_release_decisions_total", {**labels, "reason": "slow"}) == 0
+    assert value("shop_release_last_decision_timestamp_seconds", {**labels, "version": "1.1", "reason": "errors"})
+    assert caplog.records[-1].ecs["labels.commit"] == "abc1234"
+    for bad in ("", "[]", "{}", json.dumps(asdict(made) | {"reason": "a whim"}), json.dumps({"decision": 1})):
+        with pytest.raises(ValueError, match=r"decision|Expecting"):
+            canary.take(bad.encode())
+    with pytest.raises(ValueError, match="for the canary's agent"):
+        agent.take(json.dumps(asdict(made)).encode())
 
 
 def test_weights_share_the_requests(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:

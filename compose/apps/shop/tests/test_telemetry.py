@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from shop import COMMIT
 from shop.logs import EcsFormatter
 
 Metric = Callable[[str], "float | None"]
@@ -90,6 +91,7 @@ def test_a_request_is_one_line_of_ecs(client: FlaskClient, capsys: pytest.Captur
         "message": "GET /api/products 200",
         "service.name": "storefront",
         "service.version": "1.0.0",
+        "labels.commit": COMMIT,
         "trace.id": TRACE,
         "http.request.method": "GET",
         "url.path": "/api/products",

@@ -8,8 +8,10 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from sandbox.ci.groovy.worker import Failure
+from sandbox.ci.model import workspace_name
 from sandbox.ci.pipeline import patterns
 from sandbox.ci.pipeline.line import Body, Line
 from sandbox.ci.pipeline.objects import text
@@ -26,18 +28,19 @@ def node(line: Line, body: Body, label: str | None = None) -> Any:
 def run_on_node(line: Line, label: str, custom: Any, body: Callable[[], Any]) -> Any:
     """Waits for an executor, prepares the workspace, and ends what the block's programs left running."""
     run = line.run
-    base = run.place.workspaces / (text(custom) if custom else run.place.job)
+    base = run.place.workspaces / (text(custom) if custom else workspace_name(run.place.job))
     try:
         with line.waiting():
             executor = run.place.executor(label, line.stopped)
             agent = executor.__enter__()
-    except LookupError as error:
+    except (LookupError, ValueError) as error:  # of no node, or no label expression
         raise Failure(
             str(error.args[0]) if error.args else f"There are no nodes with the label \u2018{label}\u2019"
         ) from None
     try:
         with _workspace(line, base) as workspace:
             line.log(f"Running on {agent} in {workspace}")
+            _bring_uploads(line, workspace)
             cookie = str(uuid.uuid4())
             with line.within(workspace=workspace, folder=workspace, agent=agent, label=label, cookie=cookie):
                 try:
@@ -56,6 +59,16 @@ def _workspace(line: Line, base: Path) -> Iterator[Path]:
         yield folder
     finally:
         line.run.release_workspace(folder)
+
+
+def _bring_uploads(line: Line, workspace: Path) -> None:
+    """What came as file parameters, at their names; once, as the pipeline may change or remove it."""
+    for upload in (line.run.place.folder / "uploads").glob("*"):
+        target = workspace / unquote(upload.name)
+        if workspace.resolve() in target.resolve().parents:
+            line.log(f"Copying file to {unquote(upload.name)}")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(upload, target)
 
 
 @step()

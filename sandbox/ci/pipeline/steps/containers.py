@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import socket
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -23,9 +24,12 @@ HOW = (
 
 
 def available(line: Line) -> bool:
-    """Whether there is a Docker client and an engine it may talk to."""
+    """Whether there is a Docker client and an engine it may talk to. A socket may outlive who listened at it."""
     host = line.environment().get("DOCKER_HOST") or "unix:///var/run/docker.sock"
-    return have("docker") and (not host.startswith("unix://") or Path(host.removeprefix("unix://")).exists())
+    if not have("docker") or not host.startswith("unix://"):
+        return have("docker")
+    with socket.socket(socket.AF_UNIX) as asked:
+        return asked.connect_ex(host.removeprefix("unix://")) == 0
 
 
 def wrapped(line: Line, command: list[str]) -> list[str]:
@@ -44,7 +48,8 @@ def wrapped(line: Line, command: list[str]) -> list[str]:
 def agent(line: Line, kind: str, options: Mapping[str, Any], body: Callable[[], Any]) -> None:
     """Runs a declarative stage in a container: `docker { image }` or `dockerfile { }`."""
     _needed(line)
-    if kind == "dockerfile":
+    built = kind == "dockerfile"
+    if built:
         folder = text(options.get("dir") or ".")
         name = text(options.get("filename") or "Dockerfile")
         image = f"sandbox-ci-{uuid.uuid4().hex[:12]}"
@@ -54,8 +59,12 @@ def agent(line: Line, kind: str, options: Mapping[str, Any], body: Callable[[], 
         image = text(options["image"])
         if options.get("alwaysPull"):
             _docker(line, "pull", image)
-    with _inside(line, image, text(options.get("args") or "")):
-        body()
+    try:
+        with _inside(line, image, text(options.get("args") or "")):
+            body()
+    finally:
+        if built:
+            _docker(line, "rmi", image)
 
 
 def call(line: Line, name: str, args: list[Any]) -> Any:
@@ -143,13 +152,17 @@ def _docker(line: Line, *arguments: str) -> str:
     line.log(f"$ docker {shlex.join(arguments)}")
     group = Group(["docker", *arguments], line.folder, line.environment(), split=True)
     kept = []
+    if arguments[0] in ("build", "pull"):  # these may take long; a build that is stopped does not wait for them
+        line.strand.on_interrupt = lambda: group.end(2)
     for stream, chunk in group.output():
         if stream == "out":
             kept.append(chunk)
         else:
             line.run.log.write(chunk)
     code = group.code()
+    line.strand.on_interrupt = None
     if code:
+        line.strand.check()
         raise Failure(f"docker {arguments[0]} failed with exit code {code}")
     return b"".join(kept).decode("utf-8", "replace")
 

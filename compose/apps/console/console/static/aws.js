@@ -8,7 +8,7 @@ const content = document.getElementById("content");
 try {
   const { emulator, kinds } = await ask("/api/aws");
   if (!emulator) {
-    content.replaceChildren(h("p", {}, "This sandbox has no AWS emulator. ", h("code", {}, "sandbox up ministack"), " adds one."));
+    content.replaceChildren(h("p", {}, "This sandbox has no AWS emulator. The profiles lite, aws and full have one."));
   } else {
     const places = kinds.map((kind) => [kind, h("div", {}, h("p", { class: "loading" }, "Loading …"))]);
     content.replaceChildren(

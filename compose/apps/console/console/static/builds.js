@@ -26,7 +26,7 @@ repeat(async () => {
 
 function draw({ server, url, jobs }) {
   if (!server) {
-    content.replaceChildren(h("p", {}, "This sandbox has no CI server. ", h("code", {}, "sandbox up ci"), " adds one."));
+    content.replaceChildren(h("p", {}, "This sandbox has no CI server. The profiles lite, ci and full have one."));
     return;
   }
   const latest = (job) => job.builds[0]?.timestamp || 0;

@@ -46,7 +46,7 @@ repeat(async () => {
 
 function draw(facts, history) {
   if (!facts.running.length) {
-    content.replaceChildren(h("p", {}, "No storefront tells its version. ", h("code", {}, "sandbox up storefront"), " starts one."));
+    content.replaceChildren(h("p", {}, "No storefront tells its version. The profiles lite, metrics and full have one."));
     return;
   }
   content.replaceChildren(h("div", { class: "stack" },

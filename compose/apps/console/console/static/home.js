@@ -1,11 +1,14 @@
 // Every service as it is now.
 
+import { actions } from "./actions.js";
 import { ask, clockDiffers, code, h, href, notice, now, reachable, repeat } from "./base.js";
 import { ago, format } from "./format.js";
 
 const content = document.getElementById("content");
 const loggedIn = document.body.dataset.loggedIn === "yes";
 const WORDS = { ready: "ready", waiting: "waiting", stopped: "stopped", unknown: "not asked yet" };
+// Group of a fragment -> its heading; in this order. Groups of a user's own come last.
+const GROUPS = { apps: "Applications", edge: "Load balancer", aws: "AWS", ci: "CI", logs: "Logs", metrics: "Metrics and alerts", console: "Console", own: "Your own" };
 let shown = "";
 
 repeat(async () => {
@@ -18,15 +21,13 @@ repeat(async () => {
     return;
   }
   const state = JSON.stringify({ ...data, looked: Math.floor(now() / 15000) });
-  if (state === shown || holdsFocus()) return;
+  // What somebody presses or marks must not be replaced under the finger.
+  if (state === shown || content.querySelector(":active") || !getSelection().isCollapsed) return;
   shown = state;
+  const focused = document.activeElement.id;
   draw(data);
+  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
 }, 3);
-
-/** What somebody is about to press must not be replaced under the finger. */
-function holdsFocus() {
-  return content.contains(document.activeElement) && document.activeElement !== content;
-}
 
 function draw(data) {
   const ready = data.services.filter((service) => service.state === "ready").length;
@@ -35,18 +36,27 @@ function draw(data) {
   content.replaceChildren(
     h("p", { class: "bar" },
       h("strong", { class: ready === data.services.length ? "good" : "" }, `${ready} of ${data.services.length} services are ready`),
-      h("span", { class: "dim" }, `memory: ${format(used, "bytes")} known to be used, ${format(limit, "bytes")} at most`),
+      h("span", { class: "dim" }, `memory: ${format(used, "bytes")} of ${format(limit, "bytes")} at most`),
+      loggedIn ? null : h("span", { class: "dim" }, h("a", { href: "/login?to=%2F", id: "sign-in" }, "Sign in"), " to restart, reset and break services"),
       clockDiffers() ? h("span", { class: "note" }, "The sandbox's clock and this browser's differ") : null),
     h("div", { class: "columns" },
-      h("ul", { class: "cards", "aria-label": "Services" }, data.services.map(service)),
+      h("div", { class: "groups" }, groups(data.services)),
       h("div", { class: "stack" }, next(data.services), changes(data.changes))),
   );
+}
+
+function groups(services) {
+  const names = new Set([...Object.keys(GROUPS), ...services.map((item) => item.group)]);
+  return [...names].flatMap((name) => {
+    const members = services.filter((item) => item.group === name);
+    return members.length ? h("section", {}, h("h2", {}, GROUPS[name] || name), h("ul", { class: "plain" }, members.map(service))) : [];
+  });
 }
 
 function service(item) {
   const label = item.state === "waiting" ? `waiting for ${item.waiting}` : WORDS[item.state];
   return h("li", { class: "card", "data-service": item.name },
-    h("h2", {}, item.title, " ", h("span", { class: "tag" }, item.group)),
+    h("h3", {}, item.title),
     h("p", { class: "small" }, h("span", { class: `dot ${item.state}` }), h("strong", {}, label),
       item.state === "stopped" && item.waiting ? `: ${item.waiting}` : "",
       item.replicas > 1 ? ` · ${item.replicas} replicas` : ""),
@@ -54,25 +64,26 @@ function service(item) {
     h("dl", { class: "facts" },
       item.endpoints.flatMap((endpoint) => [
         h("dt", {}, endpoint.name),
-        h("dd", {}, address(endpoint), " ", endpoint.user ? login(item.name, endpoint) : null),
+        h("dd", {}, address(item.name, endpoint), " ", endpoint.user ? login(item.name, endpoint) : null),
       ]),
+      item.health ? [h("dt", {}, "health"), h("dd", {}, item.health)] : null,
       h("dt", {}, "memory"),
       h("dd", {}, item.memory ? `${format(item.memory, "bytes")} of ${format(item.memory_limit, "bytes")}` : `at most ${format(item.memory_limit, "bytes")}`),
       h("dt", {}, "image"),
-      h("dd", {}, item.image, item.version ? ` · version ${item.version}` : "")));
+      h("dd", {}, item.image, item.version ? ` · version ${item.version}` : "")),
+    loggedIn ? actions(item) : null);
 }
 
-function address(endpoint) {
+function address(service, endpoint) {
   if (!endpoint.url) return "inside the sandbox only";
   const url = reachable(endpoint.url);
-  return h("a", { href: href(url) }, url.replace(/^http:\/\//, ""));
+  return h("a", { href: href(url), id: `open-${service}-${endpoint.name}` }, url.replace(/^http:\/\//, ""));
 }
 
 function login(service, endpoint) {
-  const name = `Copy the password of ${endpoint.user} for ${service}`;
-  if (!loggedIn) return h("a", { class: "small", href: "/login?to=%2F" }, "sign in to copy the login");
-  return h("button", { class: "small", type: "button", "aria-label": name, onclick: async (event) => {
-    event.currentTarget.blur();
+  const name = `Copy password of ${endpoint.user} for ${service}`;
+  if (!loggedIn) return h("a", { class: "small", id: `sign-in-${service}-${endpoint.name}`, href: "/login?to=%2F" }, "sign in to copy the login");
+  return [h("span", { class: "small" }, endpoint.user), " ", h("button", { class: "small", type: "button", id: `copy-${service}-${endpoint.name}`, "aria-label": name, onclick: async () => {
     try {
       const known = await ask(`/api/logins/${service}/${endpoint.name}`);
       await navigator.clipboard.writeText(known.password);
@@ -80,7 +91,7 @@ function login(service, endpoint) {
     } catch (error) {
       notice(error.status === 401 ? "Sign in first" : `The browser did not copy: ${error.message}`);
     }
-  } }, `${endpoint.user} · copy password`);
+  } }, "Copy password")];
 }
 
 function next(services) {
