@@ -3,7 +3,7 @@ SANDBOX = .venv/bin/sandbox
 APPS = $(patsubst compose/apps/%/tests,%,$(wildcard compose/apps/*/tests))
 
 # What the tests drive besides Docker: program:package.
-TOOLS = git:git java:default-jre-headless groovy:groovy chromium:chromium npm:npm
+TOOLS = git:git java:default-jre-headless groovy:groovy ruby:ruby chromium:chromium npm:npm
 
 .PHONY: help up down test test-apps lint bench dashboards verify-elk verify-grafana clean
 .SECONDARY: # keep the stamps of pattern rules

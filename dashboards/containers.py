@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dashboards.panels import NONE_IS_GOOD, RATE, USED, bars, chart, dashboard, prom, stat, table, variable
+from dashboards.panels import NONE_IS_GOOD, USED, bars, chart, dashboard, prom, stat, table, variable
 
 OURS = '{project=~"$project", service=~"$service"}'
-WORKING_SET = f"container_memory_working_set_bytes{OURS}"
-OF_LIMIT = f"{WORKING_SET} / (container_spec_memory_limit_bytes{OURS} > 0)"
+WORKING_SET = f"max by (name) (container_memory_working_set_bytes{OURS})"
+OF_LIMIT = f"{WORKING_SET} / (max by (name) (container_spec_memory_limit_bytes{OURS}) > 0)"
 UNCOUNTED = "Empty when the engine's kernel does not count it."
 
 
 def rate(metric: str) -> str:
-    return f"sum by (name) (rate({metric}{OURS}{RATE}))"
+    """Over so long a time that the exporter, which looks every 2 s at best, has looked several times."""
+    return f"sum by (name) (rate({metric}{OURS}[20s]))"
 
 
 DASHBOARD = dashboard(
@@ -28,7 +29,7 @@ DASHBOARD = dashboard(
             stat("Restarts", "Containers that began anew in the chosen time: their CPU counters start again at 0. Good: 0, unless you restarted something.",
                  prom(f"sum(resets(container_cpu_usage_seconds_total{OURS}[$__range]))", instant=True), steps=NONE_IS_GOOD, graph=False),
             stat("CPU", "Cores that all containers use together. Good: below the number of cores, which the dashboard Computer shows.",
-                 prom(f"sum(rate(container_cpu_usage_seconds_total{OURS}{RATE}))"), decimals=2),
+                 prom(f"sum({rate('container_cpu_usage_seconds_total')})"), decimals=2),
             stat("Memory", "What all containers hold together. Good: steady. This is what the sandbox costs your computer.",
                  prom(f"sum({WORKING_SET})"), unit="bytes"),
             stat("Nearest to its limit", "The container that uses the largest share of its memory limit. Good: below 80 %. At 100 % the kernel ends it.",
@@ -44,7 +45,7 @@ DASHBOARD = dashboard(
             chart("CPU", "Cores in use, by container. Good: moves with the visitors. A flat line at one core is a program that is stuck in a loop.",
                   prom(rate("container_cpu_usage_seconds_total"), "{{name}}"), unit="short", stack=True),
             chart("Threads", "Threads inside each container. Good: flat. Workers and connections that are never given back show here.",
-                  prom(f"container_threads{OURS}", "{{name}}"), unit="short"),
+                  prom(f"max by (name) (container_threads{OURS})", "{{name}}"), unit="short"),
         ]),
         (8, [
             chart("Received", "Bytes a second from the network. Good: moves with the visitors.",

@@ -6,7 +6,14 @@ from dashboards.panels import NONE_IS_GOOD, annotation, chart, dashboard, prom, 
 
 INFO = 'app_info{job="storefront", version=~"$version"}'
 DECISIONS = "shop_release_decisions_total"
-BY_VERSION = "on (instance) group_left (version) " + INFO
+RELEASES = annotation(
+    "Releases",
+    "blue",
+    f"sum by (decision, reason) (increase({DECISIONS}[15s])) > 0",
+    "release {{decision}}",
+    "{{reason}}",
+)
+BY_VERSION = "on (instance, track) group_left (version) " + INFO
 FAILED = f'sum by (version) (rate(http_requests_total{{job="storefront", status=~"5.."}}[1m]) * {BY_VERSION})'
 ALL = f'sum by (version) (rate(http_requests_total{{job="storefront"}}[1m]) * {BY_VERSION})'
 SLOW = f'sum by (le, version) (rate(http_request_duration_seconds_bucket{{job="storefront"}}[1m]) * {BY_VERSION})'
@@ -43,14 +50,14 @@ DASHBOARD = dashboard(
                   prom(f"histogram_quantile(0.95, {SLOW})", "{{version}}"), unit="s", limit=0.5),
         ]),
         (8, [
-            table("Last decision", "What was decided last, why and when. Good: `promote`. Empty when no release was made since the sandbox began.",
+            table("Last decisions", "What was decided last, why and when. Good: `promote`. Empty when no release was made since the sandbox began.",
                   {"decision": "Decision", "version": "Version", "reason": "Reason", "Value": "When"},
                   "max by (decision, version, reason) (shop_release_last_decision_timestamp_seconds) * 1000",
                   units={"When": "dateTimeAsIso"}, largest_first="When"),
             chart("Decisions", "Decisions so far, by kind and reason. Good: more promoted than rolled back. Empty when no release was made since the sandbox began.",
-                  prom(f"sum by (decision, reason) ({DECISIONS})", "{{decision}}: {{reason}}"), unit="short"),
+                  prom(f"sum by (decision, reason) ({DECISIONS}) > 0", "{{decision}}: {{reason}}"), unit="short"),
         ]),
     ],
     [variable("version", "Version", 'label_values(app_info{job="storefront"}, version)')],
-    [annotation("Releases", "blue", f"sum by (decision, reason) (increase({DECISIONS}[15s])) > 0", "release {{decision}}", "{{reason}}")],
+    [RELEASES],
 )  # fmt: skip

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dashboards.delivery import RELEASES
 from dashboards.panels import ONE_IS_GOOD, RATE, Json, chart, dashboard, leads_to, prom, stat, text, variable
 
 JOB = 'job="storefront"'
-VERSION = f'on (instance) group_left (version) app_info{{{JOB}, version=~"$version"}}'
+VERSION = f'on (instance, track) group_left (version) app_info{{{JOB}, version=~"$version"}}'
 ALLOWED = 0.01  # the objective is 99 %; the alert StorefrontErrorBudgetBurns counts with the same
 TRACKS = {"stable": "green", "canary": "orange"}
 
@@ -75,7 +76,7 @@ DASHBOARD = dashboard(
             chart("Response time by route, p95", "One slow route shows here long before it moves the figure for all of them. Good: flat lines.",
                   prom(percentile(0.95, "route"), "{{route}}"), unit="s"),
         ]),
-        (3, [
+        (2, [
             text("How a canary is judged.",
                  "**Canary against stable.** A few visitors get the new version, all others the old one, at the same time. Whatever hits both (load, a slow AWS) is no news; what hits the canary alone is the new version's fault. Few requests tell little: wait for some hundred."),
         ]),
@@ -87,7 +88,7 @@ DASHBOARD = dashboard(
             by_track("Response time: canary and stable, p95", "Good: alike. A canary that just started is slow for its first requests.",
                      f"histogram_quantile(0.95, sum by (le, track) ({rate('http_request_duration_seconds_bucket', window='[1m]')}))", "s", limit=0.5),
         ]),
-        (3, [
+        (2, [
             text("What an error budget is.",
                  "**Error budget.** The objective is that 99 of 100 requests succeed. The hundredth may fail: that is the budget, to be spent on releases and experiments. A *burn rate* of 1 spends just what is allowed; 3 spends it three times too fast, and alerts. While budget is left, release; when it is gone, mend first."),
         ]),
@@ -112,4 +113,5 @@ DASHBOARD = dashboard(
         ]),
     ],
     [variable("version", "Version", f"label_values(app_info{{{JOB}}}, version)")],
+    [RELEASES],
 )  # fmt: skip

@@ -18,7 +18,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 NAMED = re.compile(r"[A-Za-z0-9][\w.-]*")  # a volume; all else that is mounted begins with a dot, a slash or a $
 PUBLISHED = re.compile(
     r"(?:(?P<address>[0-9.]+|\$\{[A-Z0-9_]+:-[0-9.]+\}):)?"
-    r"(?:\$\{(?P<variable>[A-Z0-9_]+):-(?P<default>\d+)\}|(?P<fixed>\d+)):(?P<container>\d+)(?:/tcp)?"
+    r"(?:\$\{(?P<variable>[A-Z0-9_]+):-(?P<default>\d+)\}|(?P<fixed>\d+)):(?P<container>\d+)(?:/(?P<protocol>tcp|udp))?"
 )
 KEYS = {
     *("title", "summary", "try", "group", "profiles", "provides", "needs", "disk", "state", "reset"),
@@ -371,6 +371,7 @@ def _port(file: YamlFile, name: str, entry: Any) -> Port | None:
         default=int(match["default"] or match["fixed"]),
         container=int(match["container"]),
         address=match["address"] or "0.0.0.0",
+        protocol=match["protocol"] or "tcp",
     )
 
 

@@ -12,13 +12,14 @@ from typing import Any
 import click
 
 from sandbox import __version__
+from sandbox.commands import DefaultGroup
 from sandbox.errors import SandboxError, did_you_mean
 
 COMMANDS = {
     "up": ("up", "Bring the sandbox up and wait until it is useful."),
     "down": ("act", "Remove containers and networks; data stays unless --volumes."),
     "status": ("show", "Show the services: state, memory, address, login."),
-    "logs": ("show", "Show what the services print."),
+    "logs": ("logs", "Show what the services print, or send lines (logs send)."),
     "open": ("show", "Open a service in the browser."),
     "url": ("show", "Print a service's address."),
     "env": ("show", 'Print variables for the shell: eval "$(sandbox env)".'),
@@ -26,6 +27,7 @@ COMMANDS = {
     "restart": ("act", "Restart services and wait until they are useful."),
     "reset": ("act", "Fresh data, same services."),
     "snapshot": ("snapshot", "Save, restore, list and delete the data of a sandbox."),
+    "demo": ("shop", "Tell the delivery story: a good release and a bad one."),
     "fault": ("shop", "List, inject and clear faults."),
     "traffic": ("shop", "Set how many requests a second the shoppers make."),
     "alerts": ("shop", "Show the alerts that reached the inbox."),
@@ -98,7 +100,7 @@ def _with_project(command: click.Command) -> click.Command:
             ctx.obj.project = value
 
     if isinstance(command, click.Group):
-        for inner in command.commands.values():
+        for inner in (*command.commands.values(), *([command.default] if isinstance(command, DefaultGroup) else [])):
             _with_project(inner)
     elif not any(param.name == "project" for param in command.params):
         help = "Which sandbox; several run side by side."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import platform
 import shutil
@@ -13,7 +14,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from sandbox import processes
-from sandbox.errors import EngineError
+from sandbox.errors import EngineError, UsageError
 
 CA_VARIABLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
@@ -49,8 +50,15 @@ def why_not_writable(folder: Path) -> str:
         return error.strerror or str(error)
 
 
-def port_is_free(port: int, address: str = "127.0.0.1") -> bool:
+def port_is_free(port: int, address: str = "127.0.0.1", protocol: str = "tcp") -> bool:
     """Whether nothing listens on the port. Both tries are needed: some systems let two listeners share one."""
+    if protocol == "udp":
+        with socket.socket(type=socket.SOCK_DGRAM) as listener:
+            try:
+                listener.bind((address, port))
+            except OSError:
+                return False
+        return True
     with socket.socket() as knock:
         knock.settimeout(0.5)
         if knock.connect_ex(("127.0.0.1", port)) == 0:
@@ -82,6 +90,16 @@ def any_port(taken: Collection[int]) -> int:
             port = int(listener.getsockname()[1])
         if port not in taken:
             return port
+
+
+def own_address(address: str) -> None:
+    """Raises UsageError for what is not one IPv4 address to be served at."""
+    try:
+        parsed = ipaddress.IPv4Address(address)
+    except ValueError:
+        raise UsageError(f"{address} is not an IPv4 address", "give the one of this laptop in the room") from None
+    if parsed.is_unspecified:
+        raise UsageError("0.0.0.0 is every address of this computer", "give the one of this laptop in the room")
 
 
 def proxies() -> dict[str, str]:

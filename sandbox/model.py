@@ -58,6 +58,7 @@ class Port:
     default: int
     container: int
     address: str
+    protocol: str = "tcp"
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from sandbox.errors import UsageError
+from sandbox.errors import SandboxError, UsageError
 
 
 def find(path: Path) -> list[Path]:
@@ -26,11 +27,24 @@ def _part(path: Path, index: int) -> Path:
     return path.with_name(f"{path.name}.{index + 1:03}")
 
 
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """A stick that was pulled out, or a file that is somebody else's."""
+    try:
+        yield
+    except OSError as error:
+        raise SandboxError(f"{path} cannot be read: {error.strerror or error}", "`ls -l` says whose it is") from error
+
+
 class Reader:
     """Reads parts as if they were one file."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
+        """Raises SandboxError for a file that may not be read."""
         self.paths = list(paths)
+        for path in self.paths:
+            with _readable(path), path.open("rb"):
+                pass
         self.sizes = [path.stat().st_size for path in self.paths]
         self.size = sum(self.sizes)
 
@@ -39,7 +53,7 @@ class Reader:
         found = bytearray()
         for path, size in zip(self.paths, self.sizes, strict=True):
             if offset < size and length > len(found):
-                with path.open("rb") as file:
+                with _readable(path), path.open("rb") as file:
                     file.seek(offset)
                     found += file.read(length - len(found))
                 offset = size

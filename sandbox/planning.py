@@ -97,14 +97,20 @@ class Planner:
         ports: dict[str, str] = {}
         for container in stack.containers.values():
             for port in container.ports:
+                if port.variable in ports:
+                    continue  # one port, by TCP and by UDP
+                by = {
+                    p.protocol for p in container.ports if (p.variable, p.container) == (port.variable, port.container)
+                }
                 asked = int(values.get(port.variable, port.default))
                 before = previous.get(port.variable, "")
                 wanted = int(before) if before.isdecimal() and port.variable not in settings.values else asked
                 chosen = port.variable in settings.values or before
                 if settings.free_ports and port.variable and not chosen:
                     wanted = host.any_port(taken)
+                address = variables.expand(port.address, values)
                 free = wanted not in taken and (
-                    wanted in mine or host.port_is_free(wanted, variables.expand(port.address, values))
+                    wanted in mine or all(host.port_is_free(wanted, address, protocol) for protocol in by)
                 )
                 if not free and (settings.strict_ports or not port.variable):
                     raise UsageError(

@@ -133,7 +133,6 @@ class Group:
     ) -> None:
         """With `split`, standard output is kept apart from standard error. Raises OSError."""
         commands.debug("%s", shlex.join(command))
-        self._done, done = os.pipe()
         self._process = subprocess.Popen(
             command,
             cwd=folder,
@@ -144,6 +143,7 @@ class Group:
             start_new_session=True,
             bufsize=0,
         )
+        self._done, done = os.pipe()
         if stdin:
             threading.Thread(target=self._feed, args=(stdin,), daemon=True).start()
         threading.Thread(target=self._watch, args=(done,), daemon=True).start()

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sandbox import catalogue as catalogues
-from sandbox import images, planning, wheels
+from sandbox import host, images, planning, wheels
 from sandbox.bundle import Bundle
-from sandbox.errors import UsageError
 from sandbox.model import Event, Settings, Value
 from sandbox.resources import compose_folder
 from sandbox.sandbox import Sandbox
@@ -43,7 +41,7 @@ def serve(
     `plans` are the images to serve; they are on this computer. Packages come from the settings' bundle if there is one.
     Raises SandboxError.
     """
-    _check(address)
+    host.own_address(address)
     recipe = compose_folder() / "images" / "registry"
     images.build_all([recipe], room.engine, settings.images, settings.registry, room.say)
     known = catalogues.read(compose_folder() / "room", compose_folder() / "room" / "none")
@@ -78,15 +76,6 @@ def serve(
         room.say(Event("image", name, "served", f"{number} of {len(served)}"))
     room.up(chosen(address, True), known)
     return Room(f"http://{address}:{ports[0]}", f"http://{address}:{ports[1]}")
-
-
-def _check(address: str) -> None:
-    try:
-        parsed = ipaddress.IPv4Address(address)
-    except ValueError:
-        raise UsageError(f"{address} is not an IPv4 address", "give the one of this laptop in the room") from None
-    if parsed.is_unspecified:
-        raise UsageError("0.0.0.0 is every address of this computer", "give the one of this laptop in the room")
 
 
 def _names(plans: Sequence[images.ImagePlan]) -> dict[str, str]:

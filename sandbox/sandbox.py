@@ -6,18 +6,30 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from sandbox import catalogue as catalogues
-from sandbox import images, logsearch, planning, readiness, relay, terraform, terraform_program, variables, waiting
+from sandbox import (
+    images,
+    logsearch,
+    logsend,
+    planning,
+    readiness,
+    relay,
+    terraform,
+    terraform_program,
+    variables,
+    waiting,
+)
 from sandbox.catalogue import Catalogue
 from sandbox.engine import Engine, LogLine
 from sandbox.errors import ConfigurationError, SandboxError, UsageError, did_you_mean
 from sandbox.faults import FaultSwitches
 from sandbox.logsearch import FoundLine, LogStore
+from sandbox.logsend import LogInput
 from sandbox.model import (
     ContainerState,
     Event,
@@ -268,15 +280,28 @@ class Sandbox:
             self.say(_notice(f"the newest {len(lines):,} of {total:,} lines; -n shows more, --since fewer"))
         yield from lines
 
+    def send_logs(self, lines: Iterable[str], app: str, level: str) -> tuple[int, str]:
+        """Sends lines into the log pipeline that runs: how many events they made, and where they went.
+
+        Raises SandboxError when none runs, or when it does not take them.
+        """
+        for service, url in self._running("lines"):
+            return LogInput(url).send(logsend.events(lines, app, level)), service.name
+        raise SandboxError("no log pipeline runs here", "`sandbox up shipper` starts the light one")
+
     def _log_store(self) -> LogStore | None:
-        containers = self.engine.containers(self.project)
         values = self.workspace.previous_values()
-        for service in self.catalogue().services.values():
-            if service.provides == "logs":
-                for endpoint in service.endpoints:
-                    if url := url_of(endpoint, containers):
-                        return LogStore(url, login_of(service, values))
+        for service, url in self._running("logs"):
+            return LogStore(url, login_of(service, values))
         return None
+
+    def _running(self, capability: str) -> Iterator[tuple[Service, str]]:
+        """The services that run and provide something, each with the address of its endpoint `http`."""
+        containers = self.engine.containers(self.project)
+        for service in self.catalogue().services.values():
+            for endpoint in service.endpoints:
+                if service.provides == capability and endpoint.name == "http" and (url := url_of(endpoint, containers)):
+                    yield service, url
 
     # --- acting ---------------------------------------------------------------------------
 

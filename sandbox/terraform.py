@@ -162,7 +162,9 @@ class Terraform:
             raise SandboxError(error.message, hint) from error
 
     def _ask(self, *arguments: str) -> str:
-        return processes.output(self._command(arguments), env=self._environ)
+        if told := processes.output(self._command(arguments), 900, self._environ):
+            return told
+        raise SandboxError(f"terraform {arguments[0]} tells nothing", "`sandbox -v terraform …` shows each command")
 
 
 def _differs(change: Any) -> bool:

@@ -20,7 +20,7 @@ IMAGE = "hashicorp/terraform:1.11.4"
 FOLDER = "terraform"
 SHOP = Path("contributions", "aws", "storefront")
 INSIDE = "/sandbox"  # where the image finds our folder
-MEMORY = "1g"  # the provider knows all of AWS
+MEMORY = "2g"  # the provider knows all of AWS
 AWS_INSIDE = {"AWS_ENDPOINT_URL": "http://aws:4566"}
 VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "TF_VAR_shop")
 # The folders in which Terraform looks by itself, and those in which people put what no package manager brought.

@@ -32,9 +32,9 @@ def panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
     return [inner for panel in dashboard["panels"] for inner in (panel, *panel.get("panels", []))]
 
 
-def queries(files: Iterable[Path] = FILES) -> Iterator[tuple[str, dict[str, Any], str]]:
+def queries() -> Iterator[tuple[str, dict[str, Any], str]]:
     """(`dashboard: panel: letter`, panel, PromQL without Grafana's variables) of every panel that asks Prometheus."""
-    for name, panel, target in targets(files):
+    for name, panel, target in targets(FILES):
         if "expr" in target:
             yield name, panel, promql(target["expr"])
 

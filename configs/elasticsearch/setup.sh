@@ -15,6 +15,7 @@ ask GET '/_cluster/health?wait_for_status=yellow&timeout=60s'
 ask POST /_security/user/elastic/_password "{\"password\":\"$ELASTIC_PASSWORD\"}"
 ask PUT /_security/role/logstash_writer @$here/role-logstash.json
 ask PUT /_security/role/exporter @$here/role-exporter.json
+ask PUT /_security/role/reader @$here/role-reader.json
 ask PUT /_ingest/pipeline/sandbox-logs @$here/ingest-pipeline.json
 ask PUT /_component_template/sandbox-lifecycle @$here/component-lifecycle.json
 ask PUT /_index_template/logs-sandbox @$here/index-template.json
@@ -22,6 +23,7 @@ ask PUT /_index_template/logs-sandbox @$here/index-template.json
 # Last, as Logstash waits for its user: what it stores finds its template.
 ask PUT /_security/user/logstash "{\"password\":\"$LOGSTASH_PASSWORD\",\"roles\":[\"logstash_writer\"]}"
 ask PUT /_security/user/exporter "{\"password\":\"$EXPORTER_PASSWORD\",\"roles\":[\"exporter\"]}"
+ask PUT /_security/user/reader "{\"password\":\"$READER_PASSWORD\",\"roles\":[\"reader\"]}"
 
 # A token that works stays: a running Kibana uses it.
 if ! curl --silent --fail --output /dev/null --header "Authorization: Bearer $(cat $token 2>/dev/null || true)" \

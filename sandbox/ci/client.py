@@ -134,6 +134,10 @@ class Client:
             )
         return str(answer.json()["url"])
 
+    def hosts(self, name: str) -> bool:
+        """Whether our server has a repository of this name."""
+        return self._send("GET", f"{self.hosting}git/{quote(name, safe='')}.git/HEAD", missing_ok=True) is not None
+
     def git_environment(self) -> dict[str, str]:
         """Makes git log in at this server; the password is in no command line."""
         login = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
@@ -168,12 +172,15 @@ class Client:
     def _send(self, method: str, path: str, missing_ok: bool = False, **more: Any) -> requests.Response | None:
         try:
             answer = self._session.request(method, urljoin(self.url, path), timeout=SECONDS, **more)
-        except requests.RequestException as error:
-            raise SandboxError(f"the CI server does not answer at {self.url}: {error}", "sandbox status") from None
+        except requests.Timeout:
+            raise SandboxError(f"the CI server at {self.url} took longer than {SECONDS} s", "sandbox status") from None
+        except requests.RequestException:
+            raise SandboxError(f"the CI server does not answer at {self.url}", "sandbox status") from None
         if answer.status_code == 404 and missing_ok:
             return None
         if answer.status_code >= 400:
-            reason = answer.headers.get("X-Error") or answer.text.strip()[:300] or answer.reason
+            text = answer.text.strip()[:300] if "text/plain" in answer.headers.get("Content-Type", "") else ""
+            reason = text or answer.headers.get("X-Error") or answer.reason  # the header holds ASCII only
             raise SandboxError(f"{reason} ({answer.status_code})")
         return answer
 

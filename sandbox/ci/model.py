@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, Protocol
+
+LONGEST_FOLDER = 200  # bytes; the file system takes 255, and `@tmp` and the like come behind
 
 
 class Result(IntEnum):
@@ -137,6 +140,18 @@ class Outcome:
     result: str
     duration: int = 0
     variables: Mapping[str, str] = field(default_factory=dict)
+
+
+def workspace_name(job: str) -> str:
+    """A job's path below `workspaces`: its full name, but that long parts (of branches, mostly) are shortened."""
+
+    def short(part: str) -> str:
+        if len(part.encode()) <= LONGEST_FOLDER:
+            return part
+        digest = hashlib.sha256(part.encode()).hexdigest()[:8]
+        return f"{part.encode()[: LONGEST_FOLDER - 9].decode(errors='ignore')}-{digest}"
+
+    return "/".join(map(short, job.split("/")))
 
 
 class Place(Protocol):

@@ -29,6 +29,24 @@ settings_options = (
 )
 
 
+class DefaultGroup(click.Group):
+    """A group that is a command itself: what does not begin with one of its commands' names is the default's.
+
+    `logs send` is the command send, `logs -- send` the default with the argument send.
+    """
+
+    def __init__(self, name: str, default: click.Command, commands: Mapping[str, click.Command]) -> None:
+        super().__init__(name, commands=dict(commands))
+        self.default = default
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        if args and args[0] in self.commands:
+            return super().make_context(info_name, args, parent, **extra)
+        return self.default.make_context(info_name, args, parent, **extra)
+
+
 def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the arguments that choose services and settings."""
     for option in reversed(settings_options):

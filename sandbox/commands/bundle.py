@@ -46,7 +46,7 @@ def save(call: Call, /, file: Path, platform: str, split: int | None, without_wh
 
     Interrupted, it goes on from where it was. Needs a package index for the packages.
     """
-    from sandbox import bundle, images, output, wheels
+    from sandbox import bundle_saving, images, output, wheels
     from sandbox.resources import compose_folder
 
     settings, catalogue = call.settings(flags)
@@ -58,7 +58,7 @@ def save(call: Call, /, file: Path, platform: str, split: int | None, without_wh
         images.build_all([recipe], sandbox.engine, settings.images, settings.registry, progress)
         packages = [] if without_wheels else wheels.collect(Path(folder))
         names = list(dict.fromkeys([*names, images.built_name(recipe)]))
-        written = bundle.save(file, names, packages, platform, sandbox.engine, split or 0, progress)
+        written = bundle_saving.save(file, names, packages, platform, sandbox.engine, split or 0, progress)
     for path in written:
         click.echo(f"{path}  {path.stat().st_size / 10**6:,.0f} MB")
     click.echo(f"next: copy it, then `sandbox bundle load {file.name}` and `sandbox up` there", err=True)

@@ -30,19 +30,23 @@ for verb in ci_server.VERBS:
 def lint(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
     """Check Jenkinsfiles as Jenkins would.
 
-    Exit code 1 if any is not valid; needs no running sandbox.
+    Exit code 1 if any is not valid, 2 if one cannot be read; needs no running sandbox.
     """
     from sandbox import output
     from sandbox.ci.pipeline import lint as linter
+    from sandbox.errors import UsageError
 
     answers = linter.files(files)
+    unreadable = {str(path): reason for path in files if (reason := linter.unreadable(path))}
     if as_json:
         output.data(answers)
     for answer in () if as_json else answers:
         if answer["valid"]:
             click.echo(f"{answer['file']}: valid")
-        for error in answer["errors"]:
+        for error in answer["errors"] if answer["file"] not in unreadable else ():
             click.echo(f"{answer['file']}:{error['line']}:{error['column']}: {error['message']}")
+    if unreadable:
+        raise UsageError("\n".join(f"{file} {linter.UNREADABLE}: {reason}" for file, reason in unreadable.items()))
     ctx.exit(0 if all(answer["valid"] for answer in answers) else 1)
 
 
@@ -102,6 +106,9 @@ def run(
 
     known = read_credentials(credentials) if credentials else {}
     folders = {name: Path(folder).resolve() for name, folder in _pairs(libraries, "NAME=FOLDER").items()}
+    for name, folder in folders.items():
+        if not folder.is_dir():
+            raise UsageError(f"the library {name}: there is no folder {folder}")
     kept = bytearray()
 
     def out(data: bytes) -> None:
@@ -116,6 +123,11 @@ def run(
         raise UsageError(str(error), f"sandbox ci lint {file}") from None
     if recipes.is_other(file.name) and not scm:  # the folder it lies in is what it builds
         text, workspace = text.replace(recipes.CHECKOUT, ""), workspace or file.resolve().parent
+    if workspace is not None:
+        try:
+            workspace.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"the workspace {workspace} cannot be made: {error.strerror}") from None
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="sandbox-ci-", ignore_cleanup_errors=True) as temporary:
         place = LocalPlace(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -19,7 +20,26 @@ if TYPE_CHECKING:
 
 SERVICES = ("ci", "jenkins")
 PATIENCE = 15  # seconds until a push must have become a build
-NUMBER = click.argument("number", default="lastBuild")
+PERMALINK = re.compile(r"\d+|last\w*Build")
+
+
+def _job(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """A job's full name, such as `team/web`."""
+    if value is not None and any(not part.strip() or part in (".", "..") for part in value.strip("/").split("/")):
+        raise click.BadParameter(f"{value!r} is no name of a job")
+    return value and value.strip("/")
+
+
+def _number(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
+    if not PERMALINK.fullmatch(value):
+        raise click.BadParameter(
+            f"{value!r} is neither a build's number nor lastBuild, lastSuccessfulBuild or the like"
+        )
+    return value
+
+
+JOB = click.argument("job", callback=_job)
+NUMBER = click.argument("number", default="lastBuild", callback=_number)
 
 
 def connect(call: Call) -> Client:
@@ -52,7 +72,7 @@ def jobs(call: Call, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("job")
+@JOB
 @click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="A build parameter.")
 @click.option("--follow", is_flag=True, help="Print the log; the exit code is the result's.")
 @click.pass_obj
@@ -64,13 +84,13 @@ def build(ctx: click.Context, call: Call, job: str, parameters: tuple[str, ...],
     """
     client = connect(call)
     number = client.number_of(client.start(job, _parameters(parameters)))
-    _began(client, job, number)
+    _began(client, job, number, follow)
     if follow:
         ctx.exit(_follow(client, job, number))
 
 
 @click.command()
-@click.argument("job")
+@JOB
 @NUMBER
 @click.option("-f", "--follow", is_flag=True, help="Go on until the build ends.")
 @click.pass_obj
@@ -80,7 +100,7 @@ def log(call: Call, job: str, number: str, follow: bool) -> None:
 
 
 @click.command()
-@click.argument("job")
+@JOB
 @NUMBER
 @click.pass_obj
 def stop(call: Call, job: str, number: str) -> None:
@@ -92,8 +112,8 @@ def stop(call: Call, job: str, number: str) -> None:
 
 
 @click.command()
-@click.argument("job")
-@click.argument("number", default="lastSuccessfulBuild")
+@JOB
+@click.argument("number", default="lastSuccessfulBuild", callback=_number)
 @click.option(
     "--to",
     "folder",
@@ -118,7 +138,7 @@ def artifacts(call: Call, job: str, number: str, folder: Path | None, as_json: b
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", callback=_job)
 @click.argument("source", default=".")
 @click.option("--branch", metavar="NAME", help="Branch to build [the current one, or main].")
 @click.option("--jenkinsfile", default="Jenkinsfile", metavar="PATH", help="Path of the Jenkinsfile [Jenkinsfile].")
@@ -136,6 +156,10 @@ def new(call: Call, name: str, source: str, branch: str | None, jenkinsfile: str
     if Path(source).is_dir():
         url, pushed = _push_folder(client, Path(source), _repository_name(name), branch)
         branch = branch or pushed
+    elif ":" not in source:  # else an address, which only the server can try
+        if not client.hosts(source):
+            raise UsageError(f"{source} is neither a folder nor the address of a repository")
+        url = f"{client.url}git/{source}.git"
     _create(client, name, url, branch or "main", jenkinsfile, multibranch)
     click.echo(f"{client.url}{_path(name)}")
     if not multibranch:
@@ -143,7 +167,7 @@ def new(call: Call, name: str, source: str, branch: str | None, jenkinsfile: str
 
 
 @click.command()
-@click.argument("job", required=False)
+@click.argument("job", required=False, callback=_job)
 @click.option("--follow", is_flag=True, help="Print the log; the exit code is the result's.")
 @click.pass_obj
 @click.pass_context
@@ -159,7 +183,7 @@ def push(ctx: click.Context, call: Call, job: str | None, follow: bool) -> None:
         _create(client, name, url, branch, "Jenkinsfile", False)
         client.start(name, {})
     number = _build_of(client, name, _commit(client, url, branch))
-    _began(client, name, number)
+    _began(client, name, number, follow)
     if follow:
         ctx.exit(_follow(client, name, number))
 
@@ -191,8 +215,9 @@ def _path(name: str) -> str:
     return job_path(name)
 
 
-def _began(client: Client, job: str, number: int) -> None:
-    click.echo(f"{client.url}{_path(job)}{number}/", err=True)
+def _began(client: Client, job: str, number: int, follow: bool) -> None:
+    """Tells the build's address; beside its log, not in it."""
+    click.echo(f"{client.url}{_path(job)}{number}/", err=follow)
 
 
 def _print_log(client: Client, job: str, number: str, follow: bool) -> None:
@@ -207,7 +232,7 @@ def _follow(client: Client, job: str, number: int) -> int:
 
 
 def _repository_name(job: str) -> str:
-    return job.replace("/", "-")
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", job).strip("-.") or "repository"
 
 
 def _create(client: Client, name: str, url: str, branch: str, jenkinsfile: str, multibranch: bool) -> None:

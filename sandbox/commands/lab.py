@@ -78,6 +78,7 @@ def status(call: Call, as_json: bool) -> None:
                 "steps": [{"name": s.name, "title": s.title, "done": s.name in progress.done} for s in lesson.steps],
                 "current": step.name if step else None,
                 "hints": progress.hints,
+                "board": here.sharing.url or None,
                 "folder": str(here.work(lesson)),
             }
         )
@@ -140,6 +141,45 @@ def goto(call: Call, step: str) -> None:
     here = _lab(call)
     found = here.goto(step)
     _show(here.current()[0], found)
+
+
+@lab.command("board")
+@click.option("--address", required=True, metavar="IP", help="This laptop's address; it listens there alone.")
+@click.option("--port", default=5002, show_default=True, metavar="PORT", help="The board's port.")
+def board(address: str, port: int) -> None:
+    """Show on the trainer's laptop how far everybody is, until ^C.
+
+    Prints the one line that attendees type if they want to be seen.
+    """
+    from sandbox import host
+    from sandbox.labs.board import Board
+
+    host.own_address(address)
+    shown = Board(address, port)
+    click.echo(shown.line)
+    click.echo(f"the board: {shown.url}/ (^C ends it)", err=True)
+    shown.serve()
+
+
+@lab.command("share")
+@click.argument("url", default="")
+@click.option("--name", metavar="NAME", help="The name to be seen under.")
+@click.option("--stop", is_flag=True, help="Share no more.")
+@click.pass_obj
+def share(call: Call, url: str, name: str | None, stop: bool) -> None:
+    """Let the trainer's board at URL see your progress.
+
+    It is told a name of your choice, the lesson, the steps that are done and the number of hints.
+    """
+    here = _lab(call)
+    if stop:
+        here.sharing.end()
+        click.echo("progress is shared no more", err=True)
+    elif url and name:
+        here.sharing.begin(url, name, here.standing())
+        click.echo(f"{here.sharing.url} sees your progress as {name}; `sandbox lab share --stop` ends it", err=True)
+    else:
+        raise click.UsageError("give the board's URL and --name NAME, or --stop")
 
 
 def _show(lesson: Lesson, step: Step) -> None:

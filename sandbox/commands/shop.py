@@ -9,6 +9,9 @@ import click
 from sandbox.commands import Call, json_option
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sandbox.demo import Story
     from sandbox.model import FaultState
 
 
@@ -137,6 +140,46 @@ def alerts(ctx: click.Context, firing: bool, as_json: bool) -> None:
     else:
         output.talk("no alerts")
     ctx.exit(1 if firing and found else 0)
+
+
+@click.command()
+@json_option
+@click.pass_context
+def demo(ctx: click.Context, as_json: bool) -> None:
+    """Tell the delivery story: a good change is promoted, a bad one rolled back.
+
+    Both are pushed to the shop's repository under load, and go through its pipeline. It takes about a minute and a
+    half. Exit code 0 only if both ended as they should, and no request failed beyond the canary's share.
+    """
+    from dataclasses import asdict
+
+    from sandbox import output
+    from sandbox.demo import tell
+
+    sandbox = ctx.obj.sandbox()
+    story = tell(sandbox, output.talk if as_json else click.echo)
+    if as_json:
+        output.data({"ok": story.ok, "seconds": story.seconds, "good": asdict(story.good), "bad": asdict(story.bad)})
+    else:
+        _ending(story, {service.name: service.url for service in sandbox.status().services})
+    ctx.exit(0 if story.ok else 1)
+
+
+def _ending(story: Story, urls: Mapping[str, str]) -> None:
+    good, bad = story.good, story.bad
+    click.echo(f"\n{'As it should be' if story.ok else 'Not as it should be'}, after {story.seconds:.0f} s:")
+    click.echo(f"  good: {good.outcome} after {good.seconds:.0f} s; {good.failed} of {good.requests} requests failed")
+    share = f"{bad.failed / bad.requests:.1%}" if bad.requests else "none"
+    taken = f" {bad.rollback_seconds:.0f} s after its first request" if bad.rollback_seconds is not None else ""
+    click.echo(f"  bad:  {bad.outcome}{taken}; {bad.failed} of {bad.requests} requests failed ({share})")
+    if bad.reason:
+        click.echo(f"        {bad.reason}")
+    click.echo("Look:")
+    click.echo(f"  {bad.url}  the build that failed; {good.url} the other")
+    if urls.get("console"):
+        click.echo(f"  {urls['console']}  Delivery, and the dashboard of that name")
+    click.echo("  `sandbox alerts` has both notices; `sandbox logs storefront` each decision")
+    click.echo("  the bad commit is still the last of the repository shop: the next demo reverts it, or you do")
 
 
 class Replicas(click.ParamType[tuple[str, int]]):

@@ -43,8 +43,12 @@ class Asking:
 
 
 def ask(step: Step, sandbox: Sandbox, folder: Path, since: float) -> list[Seen]:
-    """The outcome of each check of a step. `folder` holds the attendee's files, `since` is the lesson's start."""
-    elapsed = max(1, int(time.time() - since))
+    """The outcome of each check of a step. `folder` holds the attendee's files, `since` is the lesson's start.
+
+    A clock that was put back since then would have the lesson start in the future: then it has just begun.
+    """
+    since = min(since, time.time() - 1)
+    elapsed = int(time.time() - since)
     asking = Asking(sandbox, folder, since, {"elapsed": str(elapsed)})
     return [_ask(check, asking) for check in step.checks]
 

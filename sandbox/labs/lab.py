@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import shlex
-import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sandbox import processes
 from sandbox.errors import SandboxError, UsageError, did_you_mean
 from sandbox.labs import checks
+from sandbox.labs.board import Standing
 from sandbox.labs.checks import Seen
 from sandbox.labs.lessons import Lesson, Step, script
+from sandbox.labs.sharing import Sharing
 from sandbox.model import Event
 from sandbox.sandbox import Sandbox
 
 PROGRESS = "progress.json"
+KEPT = "kept"
+PAGE = Path("contributions", "lessons", "lesson.json")  # what the console shows
+SHARE = "share.json"
 PAUSE = 1.0
 PATIENCE = 90.0  # seconds that a solution may take to show: alerts and rates look back over a minute
 
@@ -41,6 +48,7 @@ class Lab:
     def __init__(self, sandbox: Sandbox, lessons: Mapping[str, Lesson]) -> None:
         self.sandbox, self.lessons = sandbox, lessons
         self.folder = sandbox.workspace.folder / "labs"
+        self.sharing = Sharing(self.folder / SHARE)
 
     # --- where somebody is ----------------------------------------------------------------------
 
@@ -68,15 +76,41 @@ class Lab:
         return self.folder / lesson.name
 
     def _save(self, progress: Progress) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        half = self.folder / f"{PROGRESS}.half"
-        half.write_text(json.dumps(vars(progress), indent=1), encoding="utf-8")
-        half.replace(self.folder / PROGRESS)
+        _write(self.folder / PROGRESS, vars(progress))
+        _write(self.sandbox.workspace.folder / PAGE, self._page(progress))
+        if wrong := self.sharing.tell(self.standing()):  # a board that is away stops nobody from learning
+            self.sandbox.say(Event("warning", text=wrong))
+
+    def _page(self, progress: Progress) -> dict[str, object]:
+        lesson, _, current = self.current()
+        steps = [
+            {
+                "name": step.name,
+                "title": step.title,
+                "text": step.text,
+                "done": step.name in progress.done,
+                "hints": step.hints[: progress.hints.get(step.name, 0)],
+            }
+            for step in lesson.steps
+        ]
+        about = {"name": lesson.name, "title": lesson.title, "intro": lesson.intro, "minutes": lesson.minutes}
+        return {**about, "current": current.name if current else None, "steps": steps}
+
+    def standing(self) -> Standing:
+        """What the trainer's board is told, if it is told anything."""
+        if not (self.folder / PROGRESS).exists():
+            return Standing("none yet")
+        lesson, progress, step = self.current()
+        current = step.name if step else ""
+        return Standing(lesson.name, len(progress.done), len(lesson.steps), current, sum(progress.hints.values()))
 
     # --- verbs ----------------------------------------------------------------------------------
 
     def start(self, name: str) -> Lesson:
-        """Puts the sandbox into a lesson's first state. Raises if a service it needs does not run."""
+        """Puts the sandbox into a lesson's first state; what the lesson before it did is taken back.
+
+        Raises if a service it needs does not run.
+        """
         if name not in self.lessons:
             raise UsageError(f"there is no lesson {name}{did_you_mean(name, self.lessons)}", "`sandbox lab list`")
         lesson = self.lessons[name]
@@ -84,23 +118,49 @@ class Lab:
         if missing := [service for service in lesson.needs if service not in running]:
             raise SandboxError(f"{name} needs {', '.join(missing)}", "`sandbox up --profile lite`")
         if missing := [program for program in lesson.programs if not processes.have(program)]:
-            raise SandboxError(f"{name} needs {', '.join(missing)}, not installed here", "`sandbox lab list`: take another")
+            raise SandboxError(f"{name} needs {', '.join(missing)}, not installed here", "`sandbox lab list`")
+        self._clean_before(lesson)
         self.clean(lesson)
-        self.work(lesson).mkdir(parents=True, exist_ok=True)
+        with _writing(self.work(lesson)):
+            self.work(lesson).mkdir(parents=True, exist_ok=True)
         self._run(lesson, "setup.sh")
         self._save(Progress(name, time.time()))
         return lesson
 
+    def _clean_before(self, following: Lesson) -> None:
+        """Another lesson may be under way. What it did is in the way only if its services are still there."""
+        try:
+            lesson = self.current()[0]
+        except SandboxError:
+            return
+        try:
+            if lesson != following:
+                self.clean(lesson)
+        except SandboxError as error:
+            self.sandbox.say(Event("warning", text=f"{lesson.name} could not be taken back: {error.message}"))
+
     def reset(self) -> Lesson:
-        """The current lesson from its beginning: progress and files are gone."""
+        """The current lesson from its beginning: progress is gone, files are put aside."""
         return self.start(self.progress().lesson)
 
     def clean(self, lesson: Lesson) -> None:
-        """Takes back what a lesson did to the sandbox."""
-        if self.folder.is_dir():
-            (self.folder / PROGRESS).unlink(missing_ok=True)
+        """Takes back what a lesson did to the sandbox. The attendee's files are put aside."""
+        for path in (self.folder / PROGRESS, self.sandbox.workspace.folder / PAGE):
+            with _writing(path):
+                path.unlink(missing_ok=True)
         self._run(lesson, "clean.sh")
-        shutil.rmtree(self.work(lesson), ignore_errors=True)
+        self._put_aside(self.work(lesson))
+
+    def _put_aside(self, work: Path) -> None:
+        if not work.is_dir() or not any(work.iterdir()):
+            return
+        now = time.strftime("%Y-%m-%d-%H%M%S")
+        names = (f"{now}-{number}" if number else now for number in itertools.count())
+        kept = next(folder for name in names if not (folder := self.folder / KEPT / name / work.name).exists())
+        with _writing(kept):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            work.rename(kept)
+        self.sandbox.say(Event("notice", text=f"your files of {work.name} are kept in {kept}"))
 
     def check(self, name: str = "", patience: float = 0.0) -> tuple[Step, list[Seen]]:
         """A step's checks (the current one, unless named), asked again for up to `patience` seconds."""
@@ -146,14 +206,18 @@ class Lab:
         return self.check(step.name, PATIENCE)
 
     def goto(self, name: str) -> Step:
-        """Step `name` with all earlier ones solved; their checks are not waited for."""
+        """Step `name` with all earlier ones solved; their checks are not waited for.
+
+        A lesson may have a quicker way there than the solution: `goto/<step>.sh`.
+        """
         lesson = self.lessons[self.progress().lesson]
         target = lesson.step(name)
         self.start(lesson.name)
         progress = self.progress()
         for step in lesson.steps[: lesson.steps.index(target)]:
             self.sandbox.say(Event("notice", text=f"solving {step.name}"))
-            self._run(lesson, f"solve/{step.name}.sh")
+            quick = f"goto/{step.name}.sh"
+            self._run(lesson, quick if (lesson.folder / quick).is_file() else f"solve/{step.name}.sh")
             progress.done.append(step.name)
             self._save(progress)
         return target
@@ -172,9 +236,30 @@ class Lab:
             "FOLDER": str(folder),
         }
         work = self.work(lesson)
-        preamble = f'set -eu\nsandbox() {{ {shlex.quote(sys.executable)} -m sandbox "$@"; }}\ncd "$WORK"\n'
         with tempfile.TemporaryDirectory() as place:
-            whole = Path(place) / path.name
-            whole.write_text(preamble + script(path), encoding="utf-8", newline="\n")
+            ourselves = Path(place) / "sandbox"
+            ourselves.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m sandbox "$@"\n', encoding="utf-8")
+            ourselves.chmod(0o755)
+            environment["PATH"] = os.pathsep.join([place, os.environ["PATH"]])
             environment["WORK"] = str(work) if work.is_dir() else place
+            whole = Path(place) / path.name
+            whole.write_text(f'set -eu\ncd "$WORK"\n{script(path)}', encoding="utf-8", newline="\n")
             processes.run(["sh", str(whole)], f"{lesson.name}/{name}", env=environment)
+
+
+def _write(path: Path, data: Mapping[str, object]) -> None:
+    """Whole or not at all."""
+    half = path.with_name(f"{path.name}.half")
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        half.write_text(json.dumps(data, indent=1), encoding="utf-8")
+        half.replace(path)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        hint = "is the disk full, or was the folder made with sudo? `ls -l` says whose it is"
+        raise SandboxError(f"{path} cannot be written: {error.strerror or error}", hint) from error

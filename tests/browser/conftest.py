@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from ..stack import PROJECT, Run
 from .console import SOURCE
@@ -30,6 +30,7 @@ def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
             pytest.fail("no Chromium is installed: apt-get install chromium")
         pytest.skip("no Chromium is installed")
     with sync_playwright() as started:
+        expect.set_options(timeout=20_000)  # machines are slow
         browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         yield browser
         browser.close()

@@ -37,7 +37,7 @@ def test_login_is_copied_and_shown_nowhere(page: Page, stack: Run, password: str
     expect(page.locator("#wrong")).to_be_visible()
     page.fill("#password", password)
     page.keyboard.press("Enter")
-    page.get_by_role("button", name="Copy the password of admin for gateway").click()
+    page.get_by_role("button", name="Copy password of admin for gateway").click()
     expect(page.locator("#notice")).to_contain_text("in the clipboard")
     assert page.evaluate("navigator.clipboard.readText()") == gateway["login"]["password"]
     assert gateway["login"]["password"] not in page.content() + page.url

@@ -19,6 +19,7 @@ PAGES = [
     "/delivery",
     "/alerts",
     "/aws",
+    "/lesson",
     "/login",
 ]
 

@@ -197,6 +197,20 @@ def test_hostile_names_stay_inside(worker: GroovyWorker, place: Building, name: 
     assert not list(place.folder.parent.parent.rglob("escape*"))
 
 
+def test_a_file_name_that_is_no_text_is_archived(worker: GroovyWorker, place: Building) -> None:
+    text = r"""node { writeFile file: 'x', text: 'x'; sh 'mv x $(printf "bad\\377name")'; archiveArtifacts '*' }"""
+    assert execute(worker, text, place) is Result.SUCCESS, place.log
+    assert [each.name for each in (place.folder / "artifacts").iterdir()] == ["bad\ufffdname"]
+
+
+def test_parameters_that_no_program_can_be_given(worker: GroovyWorker, place: Building) -> None:
+    place.parameters = {"X=Y": "1", "NUL": "a\0b", "HALF": "\ud83d", "LONG": "x" * 200_000}
+    text = "node { withEnv(['LONG=']) { sh 'echo [$HALF]' }\necho params['X=Y']; sh 'true' }"
+    assert execute(worker, text, place) is Result.FAILURE
+    assert "\n[?]\n" in place.log
+    assert "Argument list too long: the largest variable is LONG, 200000 characters" in place.log
+
+
 def test_a_type_changed_by_a_build_is_itself_again_in_the_next(worker: GroovyWorker, place: Building) -> None:
     assert execute(worker, "String.metaClass.shout = { -> delegate + '!' }\necho 'x'.shout()", place) is Result.SUCCESS
     assert "\nx!\n" in place.log

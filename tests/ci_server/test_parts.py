@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from sandbox.ci.cron import Schedule
-from sandbox.ci.model import Declared, Parameter, Source
+from sandbox.ci.model import Declared, Parameter, Source, workspace_name
 from sandbox.ci.server import configuration
 from sandbox.ci.server.agents import matches
 from sandbox.ci.server.ansi import Painter
@@ -127,6 +127,13 @@ make</command></hudson.tasks.Shell></builders><publishers><hudson.tasks.Artifact
     assert r"sh(script: 'echo \'it\'\'s\'\nmake')" in definition.script
     assert "archiveArtifacts(artifacts: '*.zip', allowEmptyArchive: false)" in definition.script
     assert not definition.declared.concurrent
+
+
+def test_workspaces_of_long_branches() -> None:
+    assert workspace_name("team/web") == "team/web"
+    names = {workspace_name(f"web/{'%C3%A9' * 80}{end}") for end in "ab"}
+    assert len(names) == 2
+    assert all(len(name) < 210 for name in names)
 
 
 def test_addresses_of_one_repository() -> None:

@@ -13,13 +13,13 @@ PACKAGE = Path(sandbox.__file__).parent
 HOMES = {
     "docker": {"engine"},
     "python_on_whales": {"engine"},
-    "requests": {"readiness", "services", "logsearch", "client"},
+    "requests": {"readiness", "services", "logsearch", "logsend", "client"},
     "yaml": {"yamlfile"},
     "jmespath": {"expression"},
     "filelock": {"workspace"},
     "subprocess": {"processes", "repositories"},
     "rich": {"output"},
-    "zstandard": {"bundle"},
+    "zstandard": {"bundle_format"},
     # Only test suites and lessons have these.
     "pytest": {"plugin"},
     "boto3": {"services", "aws"},

@@ -18,7 +18,7 @@ from sandbox.resources import compose_folder, configs_folder
 STACK = ("elasticsearch", "kibana", "logstash", "filebeat")
 CATALOGUE = catalogue.read(compose_folder(), configs_folder())
 PIPELINES = sorted(configs_folder().glob("*/logstash/*.conf")) + sorted(
-    (configs_folder() / "logstash").glob("pipeline/*")
+    (configs_folder() / "logstash").glob("[pr]*/*.conf")
 )
 LINES: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "lines.yml").read_text())
 OBJECTS = [json.loads(line) for line in (configs_folder() / "kibana" / "objects.ndjson").read_text().splitlines()]
@@ -31,15 +31,81 @@ def test_pipeline_can_be_parsed(path: Path) -> None:
     assert {section[0] for section in sections} <= {"input", "filter", "output"}
 
 
-@pytest.mark.parametrize("line", LINES, ids=lambda line: str(line["name"]))
-def test_shipper_makes_the_document_that_is_specified(line: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def shipper(monkeypatch: pytest.MonkeyPatch) -> Shipper:
     monkeypatch.syspath_prepend(str(SHIPPER))
-    from shipper.docker import Container, Line
-    from shipper.documents import document
+    return Shipper()
 
-    container = Container("c" * 64, "demo-1", "demo:1", "demo", "demo", True)
-    found = document(Line(container, "2026-11-24T10:00:00Z", line["line"]), "demo")[2]
-    assert {name: found.get(name) for name in line["has"]} == line["has"]
+
+class Shipper:
+    """The shipper's rules: what becomes of a line by each way in."""
+
+    def documents(self, way: str, text: str) -> list[dict[str, Any]]:
+        from shipper.inputs import Inputs
+
+        if way == "container":
+            return self.printed(text)
+        inputs = Inputs("demo", lambda: None, None)
+        if way == "http":
+            bodies = [inputs.http_body(json.dumps({"message": text}).encode(), "application/json")]
+            bodies.append(inputs.http_body(text.encode(), "text/plain"))
+            return [made[2] for body in bodies for made in body]
+        make = {"tcp": inputs.json_line, "syslog": inputs.syslog_line, "gelf": inputs.gelf_message}[way]
+        return [make(text.encode())[2]]
+
+    def printed(self, text: str) -> list[dict[str, Any]]:
+        from shipper.docker import Container, Line
+        from shipper.documents import document
+        from shipper.traces import Traces
+
+        container = Container("c" * 64, "demo-1", "demo:1", "demo", "demo", True)
+        traces, time = Traces(), "2026-11-24T10:00:00Z"
+        lines = traces.joined(Line(container, time, one) for one in [*text.split("\n"), "{}"])
+        return [document(line, "demo")[2] for line in lines[:-1]]
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: str(line["name"]))
+def test_shipper_makes_the_document_that_is_specified(line: dict[str, Any], shipper: Shipper) -> None:
+    for way in [line["way"]] if "way" in line else ["container", "http"]:
+        made = shipper.documents(way, line["line"])
+        assert len(made) == (2 if way == "http" else 1)
+        for found in made:
+            assert {name: found.get(name) for name in line["has"]} == line["has"], way
+
+
+@pytest.fixture(scope="module")
+def logstash() -> Logstash:
+    return Logstash()
+
+
+class Logstash:
+    """Its scripts, run by a real Ruby: what becomes of all lines at once, by way and text."""
+
+    def documents(self, script: str, sent: list[tuple[str, str]]) -> list[dict[str, Any]]:
+        program = Path(__file__).parent / "understand_lines.rb"
+        command = ["ruby", str(program), str(configs_folder() / "logstash" / script)]
+        done = subprocess.run(command, input=json.dumps(sent), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return [flat(document) for document in json.loads(done.stdout)]
+
+
+def flat(source: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in source.items():
+        found |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return found
+
+
+def test_logstashs_script_makes_the_documents_that_are_specified(logstash: Logstash) -> None:
+    sent = [(way, line) for line in LINES for way in ([line["way"]] if "way" in line else ["container", "http"])]
+    made = logstash.documents("logstash/understand.rb", [(way, line["line"]) for way, line in sent])
+    for (way, line), found in zip(sent, made, strict=True):
+        assert {name: found.get(name) for name in line["has"]} == line["has"], (way, line["name"])
+
+
+def test_logstash_keeps_refused_documents_as_text(logstash: Logstash) -> None:
+    [found] = logstash.documents("refused/refused.rb", [("http", "no number")])
+    assert (found["tags"], found["message"]) == (["refused"], '{"message":"no number"}')
 
 
 def test_both_stores_shape_logs_alike() -> None:

@@ -147,3 +147,9 @@ def test_each_profile_has_one_aws() -> None:
     }
     assert providers["lite"] == ["ministack"]
     assert providers["aws"] == providers["full"] == ["localstack"]
+
+
+def test_the_ci_image_has_what_the_shops_pipeline_calls() -> None:
+    shop = (compose_folder() / "apps" / "shop" / "requirements.txt").read_text().split()
+    ci = (compose_folder() / "images" / "ci" / "requirements-builds.txt").read_text().splitlines()
+    assert not set(shop) - set(ci)

@@ -16,7 +16,7 @@ import requests
 from sandbox import catalogue
 from sandbox.resources import compose_folder, configs_folder
 
-from ..dashboards import FILES, MAY_BE_EMPTY, queries, search, targets
+from ..dashboards import FILES, MAY_BE_EMPTY, promql, search, targets
 from .conftest import Run
 
 LogStore = Callable[[dict[str, Any]], dict[str, Any]]
@@ -24,7 +24,8 @@ PATIENCE = 60.0  # seconds: rates need a few scrapes, and the first orders some 
 START = configs_folder() / "grafana" / "start.sh"
 LITE = catalogue.read(compose_folder(), configs_folder()).profiles["lite"]
 SHOWN = [path for path in FILES if path.parts[-3] in LITE]
-SEARCHES = [(name, panel, target) for name, panel, target in targets(SHOWN) if "query" in target]
+QUERIES = [pytest.param(panel, target, id=name) for name, panel, target in targets(SHOWN) if "expr" in target]
+SEARCHES = [pytest.param(panel, target, id=name) for name, panel, target in targets(SHOWN) if "query" in target]
 
 
 @pytest.fixture(scope="module")
@@ -55,17 +56,26 @@ def shown(panel: dict[str, Any], ask: Callable[[], bool]) -> bool:
     return found
 
 
-@pytest.mark.parametrize(("panel", "query"), [pytest.param(p, q, id=name) for name, p, q in queries(SHOWN)])
-def test_panel_shows_data(prometheus: str, panel: dict[str, Any], query: str) -> None:
+@pytest.mark.parametrize(("panel", "target"), QUERIES)
+def test_panel_shows_data(prometheus: str, panel: dict[str, Any], target: dict[str, Any]) -> None:
+    query = promql(target["expr"])
+
     def ask() -> bool:
-        answer = requests.get(prometheus + "api/v1/query", params={"query": query}, timeout=30).json()
+        if target.get("instant"):
+            answer = requests.get(prometheus + "api/v1/query", params={"query": query}, timeout=30).json()
+        else:  # a query may be right now, and yet not for each moment before
+            times = {"start": f"{time.time() - 300}", "end": f"{time.time()}", "step": "15"}
+            answer = requests.get(
+                prometheus + "api/v1/query_range", params={"query": query, **times}, timeout=30
+            ).json()
         assert answer["status"] == "success", answer
-        return any(not math.isnan(float(series["value"][1])) for series in answer["data"]["result"])
+        found = [point for series in answer["data"]["result"] for point in series.get("values", [series.get("value")])]
+        return any(not math.isnan(float(number)) for _, number in found)
 
     assert shown(panel, ask), f"no data for {query}"
 
 
-@pytest.mark.parametrize(("panel", "target"), [pytest.param(p, t, id=name) for name, p, t in SEARCHES])
+@pytest.mark.parametrize(("panel", "target"), SEARCHES)
 def test_panel_shows_log_lines(logstore: LogStore, panel: dict[str, Any], target: dict[str, Any]) -> None:
     def ask() -> bool:
         now = round(time.time() * 1000)

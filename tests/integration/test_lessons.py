@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from sandbox.engine import ComposeEngine
+from sandbox.errors import SandboxError
 from sandbox.labs import checks
 from sandbox.labs.lab import PATIENCE, PROGRESS, Lab
-from sandbox.labs.lessons import Check, Step, read_all
+from sandbox.labs.lessons import Check, Lesson, Step, read_all
 from sandbox.resources import labs_folder
 from sandbox.sandbox import Sandbox
 
@@ -34,9 +35,19 @@ def failing(lab: Lab, step: Step) -> list[bool]:
     return [not seen.passed for seen in checks.ask(step, lab.sandbox, lab.work(lesson), progress.since)]
 
 
+def start(lab: Lab, name: str) -> Lesson:
+    """Skips, with words, what this computer has no programs for: Terraform's provider comes from its own registry."""
+    try:
+        return lab.start(name)
+    except SandboxError as error:
+        if name == "terraform" and ("not installed" in error.message or "provider cannot be had" in error.message):
+            pytest.skip(error.message.splitlines()[-1])
+        raise
+
+
 @pytest.mark.parametrize("name", LESSONS)
 def test_every_check_fails_first_and_its_solution_passes(lab: Lab, name: str) -> None:
-    lesson = lab.start(name)
+    lesson = start(lab, name)
     deadline = time.monotonic() + PATIENCE  # what the set-up broke takes a moment to show
     while left := [s.name for s in lesson.steps if not all(failing(lab, s))]:
         assert time.monotonic() < deadline, f"passes before it is solved: {left}"
@@ -90,6 +101,9 @@ def test_the_command_line_leads_through_a_lesson(stack: Run) -> None:
         (Check("promql", {"query": "sum("}, "x"), False),
         (Check("promql", {"query": "vector(2)", "above": 1, "below": 3}, "x"), True),
         (Check("http", {"service": "storefront", "path": "/none"}, "x"), False),
+        (Check("search", {"query": "no-such-word-anywhere"}, "x"), False),
+        (Check("build", {"job": "hello", "number": "lastSuccessfulBuild"}, "x"), False),  # built before the lesson
+        (Check("build", {"job": "nothing"}, "x"), False),
     ],
 )
 def test_each_kind_of_check_says_what_it_saw(lab: Lab, check: Check, passed: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ import requests
 from .conftest import PROJECT, Run
 
 CLIENTS = Path(__file__).parent / "elasticsearch_client.py"
+WAYS_IN = ("8080/tcp", "5170/tcp", "5514/tcp", "5514/udp", "12201/tcp", "12201/udp")
 NOISY = 10
 LINES = 20_000
 PRINT = f"""
@@ -73,6 +75,43 @@ def test_only_this_sandbox_is_shipped(stack: Run) -> None:
     found = Store(stack, PROJECT).search(size=0, aggs=aggs)["aggregations"]
     assert [bucket["key"] for bucket in found["projects"]["buckets"]] == [PROJECT]
     assert all(bucket["key"].startswith(f"{PROJECT}-") for bucket in found["names"]["buckets"])
+
+
+def test_lines_of_ones_own_are_found_by_every_way_in(stack: Run, tmp_path: Path) -> None:
+    ports = {port: int(docker("port", f"{PROJECT}-shipper-1", port).rpartition(":")[2]) for port in WAYS_IN}
+    trace = "ERROR no stock\njava.lang.Error: no\n\tat shop.Stock"
+    (tmp_path / "app.log").write_bytes(trace.encode() + b"\nodd \xff\n")
+    assert stack("logs", "send", "by argument", "--app", "mine", "--level", "error").returncode == 0
+    done = stack("logs", "send", "--file", str(tmp_path / "app.log"), "--app", "mine", "--json")
+    assert json.loads(done.stdout) == {"sent": 2, "to": "shipper"}
+    assert requests.post(f"http://127.0.0.1:{ports['8080/tcp']}", json={"message": "by http"}, timeout=30).ok
+    gelf = json.dumps({"version": "1.1", "host": "h", "short_message": "by gelf", "level": 3}).encode()
+    for port, message in (
+        ("5170/tcp", b'{"message":"by tcp","took":3}\nby tcp, broken\n'),
+        ("5514/tcp", b"<11>Nov 24 10:00:00 web1 cron[9]: by syslog\n"),
+        ("5514/udp", b"<11>till: by syslog datagram"),
+        ("12201/tcp", gelf + b"\0"),
+        ("12201/udp", gelf.replace(b"by gelf", b"by gelf datagram")),
+    ):
+        with socket.socket(type=socket.SOCK_STREAM if port.endswith("tcp") else socket.SOCK_DGRAM) as connection:
+            connection.connect(("127.0.0.1", ports[port]))
+            connection.sendall(message)
+    wanted = {
+        "by argument": ("mine", "error", None), trace: ("mine", "error", None),
+        "odd \ufffd": ("mine", "", None), "by http": ("outside", "", None), "by tcp": ("outside", "", None),
+        "by tcp, broken": ("outside", "", ["not_json"]), "by syslog": ("cron", "error", None),
+        "by syslog datagram": ("till", "error", None), "by gelf": ("outside", "error", None),
+        "by gelf datagram": ("outside", "error", None),
+    }  # fmt: skip
+    found: dict[str, Any] = {}
+    for _ in range(60):
+        done = stack("logs", "--search", "data_stream.dataset:(mine OR outside OR cron OR till)", "--json")
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        found = {one["message"]: (one["service"], one["level"], one["document"].get("tags")) for one in lines}
+        if len(found) >= len(wanted):
+            break
+        time.sleep(0.5)
+    assert found == wanted
 
 
 ASK = """

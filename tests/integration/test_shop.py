@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -212,34 +213,36 @@ def publish_changed(stack: Run, version: str, change: str) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_a_good_release_is_promoted_and_no_request_is_lost(stack: Run, shop: str, version: str) -> None:
-    publish_changed(stack, version, "true")
-    with visitors(shop) as answers:
-        done = release(stack, "roll", version)
-        assert done.returncode == 0, done.stdout
-        time.sleep(1)
-    assert "gets 10 %" in done.stdout
-    assert f"promoted: {version}" in done.stdout
-    assert set(answers) == {"200", "201"}, answers
-    eventually(lambda: running_versions(stack) == {version}, 10)
-    assert version in requests.get(shop, timeout=5).text
-    assert query(stack, f'app_info{{job="storefront", version="{version}", commit="abc1234"}}')
-
-
-def test_a_bad_release_is_rolled_back_within_15_seconds(stack: Run, shop: str, version: str) -> None:
-    before = running_versions(stack)
-    publish_changed(stack, version, 'sed -i \'s/return {"products"/return 1 \\/ 0, {"products"/\' storefront/app.py')
-    with visitors(shop) as answers:
-        done = release(stack, "roll", version)
-    assert done.returncode == 1, done.stdout
-    assert "too many errors" in done.stdout
-    words = {line[9:].split(":")[0]: line[:8] for line in done.stdout.splitlines()}
-    harmful = next(line for line in done.stdout.splitlines() if "gets 10 %" in line)[:8]
-    began, ended = (time.strptime(text, "%H:%M:%S") for text in (harmful, words["rolled back"]))
-    assert (time.mktime(ended) - time.mktime(began)) % 86400 <= 15
-    failed = answers["500"]
-    assert 0 < failed <= 0.1 * answers.total(), answers
-    eventually(lambda: running_versions(stack) == before, 10)
+def test_the_demo_promotes_a_good_change_and_rolls_a_bad_one_back(stack: Run, shop: str) -> None:
+    done = stack("demo", "--json")
+    assert done.returncode == 0, done.stderr
+    story = json.loads(done.stdout)
+    good, bad = story["good"], story["bad"]
+    assert (good["result"], good["outcome"], good["failed"]) == ("SUCCESS", "promoted", 0)
+    assert (bad["result"], bad["outcome"], bad["failed_elsewhere"]) == ("FAILURE", "rolled back", 0)
+    assert "/ is broken" in bad["reason"]
+    assert 0 < bad["failed"] <= 0.1 * bad["requests"]
+    eventually(lambda: running_versions(stack) == {good["version"]}, 20)
+    page = requests.get(shop, timeout=5).text
+    assert (good["version"] in page, good["commit"][:7] in page) == (True, True)
+    assert query(stack, f'app_info{{job="storefront", version="{good["version"]}", commit="{good["commit"][:7]}"}}')
+    assert "gets 100 %" in requests.get(good["url"] + "consoleText", timeout=5).text
+    assert requests.get(good["url"] + "testReport/api/json", timeout=5).json()["failCount"] == 0
+    # What was built is what is in S3, and what the agents compare with its checksum.
+    name = f"storefront-{good['version']}.zip"
+    package = requests.get(f"{good['url']}artifact/dist/{name}", timeout=5).content
+    url = json.loads(stack("env", "--json").stdout)["AWS_ENDPOINT_URL"]
+    stored = requests.get(f"{url}/shop-artifacts/storefront/{good['version']}.json", timeout=5).json()
+    assert stored["sha256"] == hashlib.sha256(package).hexdigest()
+    for decision, version in (("promote", good["version"]), ("rollback", bad["version"])):
+        told = f'shop_release_last_decision_timestamp_seconds{{decision="{decision}", version="{version}"}}'
+        eventually(lambda told=told: query(stack, told), 20)
+    counted = "sum by (decision) (shop_release_decisions_total)"
+    assert {"canary", "promote", "rollback"} == {each["metric"]["decision"] for each in query(stack, counted)}
+    alerts = {alert["name"]: alert["summary"] for alert in json.loads(stack("alerts", "--json").stdout)}
+    assert good["version"] in alerts["StorefrontReleased"]
+    assert "/ is broken" in alerts["StorefrontRolledBack"]
+    assert json.loads(stack("traffic", "--json").stdout)["rate"] == 5
 
 
 def test_a_release_that_does_not_start_is_refused_at_once(stack: Run, shop: str, version: str) -> None:
@@ -248,18 +251,6 @@ def test_a_release_that_does_not_start_is_refused_at_once(stack: Run, shop: str,
         done = release(stack, "roll", version)
     assert (done.returncode, "ends at once" in done.stdout) == (1, True), done.stdout
     assert set(answers) == {"200", "201"}, answers
-    assert version not in running_versions(stack)
-
-
-def test_one_broken_route_among_many_requests_is_found(stack: Run, shop: str, version: str) -> None:
-    publish_changed(stack, version, "rm -r storefront/templates")
-    stack("traffic", "10")
-    try:
-        with visitors(shop, 2):
-            done = release(stack, "roll", version)
-    finally:
-        stack("traffic", "5")
-    assert (done.returncode, "/ is broken" in done.stdout) == (1, True), done.stdout
     assert version not in running_versions(stack)
 
 
@@ -278,7 +269,7 @@ def test_without_prometheus_there_is_no_verdict_and_no_release(stack: Run, versi
     publish_changed(stack, version, "true")
     docker("pause", f"{PROJECT}-prometheus-1")
     try:
-        done = release(stack, "roll", version)
+        done = release(stack, "roll", version, "--budget", "4")
     finally:
         docker("unpause", f"{PROJECT}-prometheus-1")
     assert done.returncode == 1
@@ -298,15 +289,16 @@ def test_too_many_requests_are_refused_kindly(stack: Run, shop: str) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("terraform"), reason="terraform is not installed")
-def test_terraform_finds_nothing_to_do_and_can_make_it_all_anew(stack: Run, shop: str) -> None:
-    done = stack("terraform", "adopt")
-    if "registry.terraform.io" in done.stderr:
+def test_terraform_finds_nothing_to_do_and_makes_anew_what_is_gone(stack: Run, shop: str) -> None:
+    done = stack("terraform", "init", "-no-color")
+    if done.returncode and "registry.terraform.io" in done.stderr:
         pytest.skip("Terraform's AWS provider cannot be had")
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, "are in Terraform's state" in done.stderr) == (0, True), done.stderr
     plan = stack("terraform", "plan", "-detailed-exitcode", "-no-color")
     assert (plan.returncode, "No changes" in plan.stdout) == (0, True), plan.stdout
-    assert stack("terraform", "destroy", "-auto-approve").returncode == 0
-    assert stack("terraform", "apply", "-auto-approve").returncode == 0
+    gone = ["-target=aws_lambda_function.shop", '-target=aws_s3_bucket.shop["shop-receipts"]']
+    assert stack("terraform", "destroy", "-auto-approve", *gone).returncode == 0
     placed = requests.post(shop + "api/orders", json=ORDER, timeout=5)
+    assert stack("terraform", "apply", "-auto-approve").returncode == 0
     order = shop + placed.headers["Location"].lstrip("/")
-    eventually(lambda: requests.get(order + "/receipt", timeout=5).status_code == 200, 30)
+    eventually(lambda: requests.get(order + "/receipt", timeout=5).status_code == 200, 60)

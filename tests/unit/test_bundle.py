@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from sandbox import bundle, images
+from sandbox import images
 from sandbox.bundle import Bundle
+from sandbox.bundle_saving import save
 from sandbox.errors import EngineError, SandboxError, UsageError
 from sandbox.model import EngineInfo, Event, ImageFacts
 from tests.fake_engine import FakeEngine
@@ -52,7 +53,7 @@ def wheel(tmp_path: Path) -> Path:
 @pytest.fixture
 def saved(tmp_path: Path, wheel: Path) -> Path:
     path = tmp_path / "all.bundle"
-    assert bundle.save(path, NAMES, [wheel], "", Engine(*NAMES), 0, quiet) == [path]
+    assert save(path, NAMES, [wheel], "", Engine(*NAMES), 0, quiet) == [path]
     return path
 
 
@@ -113,13 +114,13 @@ class Interrupted(Engine):
 def test_interrupted_save_goes_on_and_ends_the_same(tmp_path: Path, saved: Path, wheel: Path, limit: int) -> None:
     path = tmp_path / "again.bundle"
     with pytest.raises(SandboxError):
-        bundle.save(path, NAMES, [wheel], "", Interrupted(*NAMES), limit, quiet)
+        save(path, NAMES, [wheel], "", Interrupted(*NAMES), limit, quiet)
     partial = sorted(tmp_path.glob("again.bundle.partial*"))[-1]
     assert partial.stat().st_size > 0
     with partial.open("ab") as file:
         file.write(b"half a block")
     said: list[str] = []
-    written = bundle.save(path, NAMES, [wheel], "", Engine(*NAMES), limit, lambda event: said.append(event.text))
+    written = save(path, NAMES, [wheel], "", Engine(*NAMES), limit, lambda event: said.append(event.text))
     assert "going on where the last save ended: 1 members are kept" in said
     assert b"".join(part.read_bytes() for part in written) == saved.read_bytes()
 
@@ -128,12 +129,12 @@ def test_damaged_rest_of_a_save_is_not_used(tmp_path: Path, saved: Path, wheel: 
     data = bytearray(saved.read_bytes())
     data[520] ^= 1
     (tmp_path / "again.bundle.partial").write_bytes(data)
-    bundle.save(tmp_path / "again.bundle", NAMES, [wheel], "", Engine(*NAMES), 0, quiet)
+    save(tmp_path / "again.bundle", NAMES, [wheel], "", Engine(*NAMES), 0, quiet)
     assert (tmp_path / "again.bundle").read_bytes() == saved.read_bytes()
 
 
 def test_parts_are_one_file(tmp_path: Path, saved: Path, wheel: Path) -> None:
-    written = bundle.save(tmp_path / "parts", NAMES, [wheel], "", Engine(*NAMES), 1000, quiet)
+    written = save(tmp_path / "parts", NAMES, [wheel], "", Engine(*NAMES), 1000, quiet)
     assert [path.name for path in written[:2]] == ["parts.001", "parts.002"]
     assert all(path.stat().st_size == 1000 for path in written[:-1])
     for name in (tmp_path / "parts", written[0]):
@@ -146,6 +147,15 @@ def test_parts_are_one_file(tmp_path: Path, saved: Path, wheel: Path) -> None:
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"there is no file .*none, and no none\.001"):
         Bundle(tmp_path / "none")
+
+
+def test_no_read_access_is_told(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **more: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(SandboxError, match=r"all\.bundle cannot be read: Permission denied"):
+        Bundle(saved)
 
 
 def test_truncated_anywhere_is_damaged(saved: Path) -> None:
@@ -290,18 +300,18 @@ def test_another_platform_is_refused_on_both_sides(saved: Path, tmp_path: Path) 
     with pytest.raises(UsageError, match="for linux/amd64, this engine runs linux/arm64"):
         Bundle(saved).load(Arm(), quiet)
     with pytest.raises(UsageError, match="is here for linux/amd64, not for linux/arm64"):
-        bundle.save(tmp_path / "arm", NAMES, [], "linux/arm64", Engine(*NAMES), 0, quiet)
+        save(tmp_path / "arm", NAMES, [], "linux/arm64", Engine(*NAMES), 0, quiet)
     assert not list(tmp_path.glob("arm*"))
 
 
 def test_an_image_that_is_not_here_cannot_be_saved(tmp_path: Path) -> None:
     with pytest.raises(SandboxError, match="b:2 is not on this computer"):
-        bundle.save(tmp_path / "x", NAMES, [], "", Engine(NAMES[0]), 0, quiet)
+        save(tmp_path / "x", NAMES, [], "", Engine(NAMES[0]), 0, quiet)
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(SandboxError, match="cannot write"):
-        bundle.save(tmp_path / "none" / "x", NAMES, [], "", Engine(*NAMES), 0, quiet)
+        save(tmp_path / "none" / "x", NAMES, [], "", Engine(*NAMES), 0, quiet)
 
 
 def test_a_dead_engine_is_told(saved: Path) -> None:

@@ -20,6 +20,12 @@ def test_a_port_is_taken_by_any_listener(address: str) -> None:
     assert host.port_is_free(port)
 
 
+def test_port_is_taken_by_datagrams_too() -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as listener:
+        listener.bind(("127.0.0.1", 0))
+        assert not host.port_is_free(listener.getsockname()[1], protocol="udp")
+
+
 def test_free_disk_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
     assert host.free_disk(str(tmp_path / "not" / "yet")) == pytest.approx(host.free_disk(str(tmp_path)), rel=0.05)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,7 @@ import pytest
 from sandbox.errors import ConfigurationError, SandboxError, UsageError
 from sandbox.labs import checks
 from sandbox.labs.lab import Lab
-from sandbox.labs.lessons import read_all
+from sandbox.labs.lessons import Check, Step, read_all
 from sandbox.model import ContainerState
 from sandbox.resources import compose_folder, labs_folder
 from sandbox.sandbox import Sandbox
@@ -83,19 +86,52 @@ def test_a_lesson_goes_from_start_to_end(tmp_path: Path, sandbox: Sandbox, ends:
         again.check()
 
 
-def test_hints_come_one_by_one(lab: Lab) -> None:
-    lab.start("try")
-    assert [lab.hint() for _ in range(3)] == [("first", 1), ("second", 0), ("second", 0)]
-
-
-def test_goto_solves_what_is_before_and_reset_forgets(lab: Lab) -> None:
+def test_hints_come_one_by_one_and_the_console_shows_those_that_came(lab: Lab) -> None:
     lesson = lab.start("try")
+    page = lab.sandbox.workspace.folder / "contributions/lessons/lesson.json"
+    assert json.loads(page.read_text())["steps"][0]["hints"] == []
+    assert [lab.hint() for _ in range(3)] == [("first", 1), ("second", 0), ("second", 0)]
+    shown = json.loads(page.read_text())
+    assert (shown["title"], shown["current"], shown["steps"][0]["hints"]) == ("Try", "one", ["first", "second"])
+    lab.clean(lesson)
+    assert not page.exists()
+
+
+def test_goto_solves_what_is_before_and_reset_puts_files_aside(lab: Lab) -> None:
+    said: list[str] = []
+    lab.sandbox.say = lambda event: said.append(event.text)
+    lesson = lab.start("try")
+    (lab.work(lesson) / "mine.txt").write_text("mine")
     assert lab.goto("2").name == "two"
     assert lab.progress().done == ["one"]
     assert (lab.work(lesson) / "two.txt").exists()
     lab.reset()
     assert lab.progress().done == []
     assert not (lab.work(lesson) / "two.txt").exists()
+    kept = [Path(text.rpartition(" ")[2]) for text in said if "are kept in" in text]
+    assert (kept[0] / "mine.txt").read_text() == "mine"
+    assert (kept[1] / "two.txt").exists()
+
+
+def test_goto_takes_the_quick_way_of_a_lesson(tmp_path: Path, lab: Lab) -> None:
+    quick = tmp_path / "lessons/try/goto/one.sh"
+    quick.parent.mkdir()
+    quick.write_text("echo quick >quick.txt\n")
+    lesson = lab.start("try")
+    lab.goto("two")
+    assert (lab.work(lesson) / "quick.txt").exists()
+    assert not (lab.work(lesson) / "one.txt").exists()
+
+
+def test_another_lesson_takes_back_what_the_one_before_did(tmp_path: Path, sandbox: Sandbox) -> None:
+    folder = write(tmp_path)
+    shutil.copytree(folder / "try", folder / "other")
+    (folder / "try" / "clean.sh").write_text(f"echo cleaned >{tmp_path}/cleaned.txt\n")
+    lab = Lab(sandbox, read_all(folder))
+    lab.start("try")
+    (tmp_path / "cleaned.txt").unlink()
+    lab.start("other")
+    assert (tmp_path / "cleaned.txt").exists()
 
 
 def test_answers_from_windows_editors_are_read(lab: Lab) -> None:
@@ -143,11 +179,34 @@ def test_what_is_not_there_is_told(lab: Lab, sandbox: Sandbox) -> None:
         lab.start("try")
 
 
+def test_a_program_that_is_not_there_is_told(tmp_path: Path, sandbox: Sandbox) -> None:
+    lab = Lab(sandbox, read_all(write(tmp_path, STEPS.replace("minutes: 1", "programs: [no-such-program]"))))
+    with pytest.raises(SandboxError, match="try needs no-such-program, not installed here"):
+        lab.start("try")
+
+
 def test_broken_progress_is_told(lab: Lab) -> None:
     lab.start("try")
     (lab.folder / "progress.json").write_text("{")
     with pytest.raises(SandboxError, match="cannot be read"):
         lab.check()
+
+
+def test_no_write_access_is_told(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **more: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(SandboxError, match=r"labs/try cannot be written: Permission denied") as caught:
+        lab.start("try")
+    assert "whose it is" in caught.value.hint
+
+
+def test_a_clock_that_was_put_back_does_no_harm(lab: Lab) -> None:
+    lab.start("try")
+    step = Step("s", "S", "", (Check("command", {"service": "web", "run": ["echo", "{elapsed}"]}, "x"),), ())
+    (seen,) = checks.ask(step, lab.sandbox, lab.folder, time.time() + 3600)
+    assert "ended with 0: 1" in seen.saw
 
 
 def test_a_solution_that_fails_is_told_with_its_words(tmp_path: Path, lab: Lab) -> None:
@@ -159,7 +218,16 @@ def test_a_solution_that_fails_is_told_with_its_words(tmp_path: Path, lab: Lab) 
 
 def test_shipped_lessons_are_whole() -> None:
     lessons = read_all(labs_folder())
-    assert list(lessons) == ["first-look", "incident", "metrics-and-an-alert", "read-the-logs"]
+    assert list(lessons) == [
+        "autoscaling",
+        "canary-that-fails",
+        "first-look",
+        "incident",
+        "metrics-and-an-alert",
+        "pipeline-from-nothing",
+        "read-the-logs",
+        "terraform",
+    ]
     services = {path.stem for path in compose_folder().glob("*.yml")}
     for lesson in lessons.values():
         assert lesson.summary.endswith(".")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import relay, room, settings, wheels
+from sandbox import host, relay, room, settings, wheels
 from sandbox.catalogue import Catalogue
 from sandbox.errors import ConfigurationError, UsageError
 from sandbox.images import ImagePlan
@@ -48,7 +48,7 @@ def test_other_prefixes_need_no_relay(prefix: str) -> None:
 @pytest.mark.parametrize("address", ["0.0.0.0", "host.example", "", "10.0.0"])
 def test_only_an_address_of_its_own_is_served_at(address: str) -> None:
     with pytest.raises(UsageError):
-        room._check(address)
+        host.own_address(address)
 
 
 def test_what_was_built_has_its_official_name_too() -> None:

@@ -100,7 +100,9 @@ class Computer:
 @pytest.fixture
 def computer(tmp_path: Path, engine: FakeEngine, port: int, monkeypatch: pytest.MonkeyPatch) -> Computer:
     # The web server stands for the container, so its port has to look free to the plan.
-    monkeypatch.setattr("sandbox.host.port_is_free", lambda number, address="": number in (port, port + 1))
+    monkeypatch.setattr(
+        "sandbox.host.port_is_free", lambda number, address="", protocol="tcp": number in (port, port + 1)
+    )
     return Computer(tmp_path, engine, port)
 
 
@@ -214,15 +216,28 @@ def test_too_little_memory_names_the_largest(computer: Computer, engine: FakeEng
 
 
 def test_taken_port_moves_aside_and_stays(computer: Computer, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sandbox.host.port_is_free", lambda number, address="": number == port + 1)
+    monkeypatch.setattr("sandbox.host.port_is_free", lambda number, address="", protocol="tcp": number == port + 1)
     with pytest.raises(NotReadyError, match="web is not ready after 1 s: its page"):
         computer.up(timeout=1, profile="lite")
     assert f"port {port} is taken: using {port + 1} instead" in computer.words
     assert computer.env()["WEB_PORT"] == str(port + 1)
-    monkeypatch.setattr("sandbox.host.port_is_free", lambda number, address="": True)
+    monkeypatch.setattr("sandbox.host.port_is_free", lambda number, address="", protocol="tcp": True)
     stack = computer.sandbox.choose(*computer.settings(profile="lite"))[0]
     computer.sandbox.workspace.write(computer.sandbox.rendering(computer.settings()[0], stack, {}, ports=True))
     assert computer.env()["WEB_PORT"] == str(port + 1)
+
+
+def test_port_by_tcp_and_udp_is_one(computer: Computer, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    web = computer.fragments / "web.yml"
+    web.write_text(web.read_text().replace(':80"]', f':80", "127.0.0.1:${{WEB_PORT:-{port}}}:80/udp"]'))
+    monkeypatch.setattr(
+        "sandbox.host.port_is_free",
+        lambda number, address="", protocol="tcp": number == port + 1 or (number == port and protocol == "tcp"),
+    )
+    settings, catalogue = computer.settings(profile="lite")
+    stack = computer.sandbox.choose(settings, catalogue)[0]
+    values = computer.sandbox.rendering(settings, stack, {}, ports=True).files[".env"].decode()
+    assert f"WEB_PORT={port + 1}\n" in values
 
 
 def test_taken_port_is_an_error_when_ports_are_strict(computer: Computer, port: int) -> None:

@@ -10,15 +10,18 @@ import http.client
 import json
 import os
 import socket
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 SOCKET = os.environ.get("CONTAINER_EXPORTER_SOCKET", "/run/docker/docker.sock")
 PORT = 9338
 API = "/v1.43"
-SECONDS = 2
+SECONDS = 2  # for one answer of the engine
+EVERY, KEPT = 2.0, 15.0  # seconds between two looks, and for which one counts
 LABELS = ("sandbox.project", "sandbox.service")
 TROUBLE = (OSError, http.client.HTTPException, ValueError, KeyError)
 
@@ -126,34 +129,72 @@ def _escaped(value: str) -> str:
     return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
-class Handler(BaseHTTPRequestHandler):
-    path_to_engine = SOCKET
+class Latest:
+    """What was last found. Asking the engine goes on beside the answers: on a busy computer it takes its time."""
 
-    def do_GET(self) -> None:
-        if self.path == "/healthz":
-            self.answer(200, "ok\n")
-        elif self.path == "/metrics":
-            try:
-                with closing(Engine(self.path_to_engine)) as engine:
-                    self.answer(200, exposition(list(samples(engine))))
-            except TROUBLE as error:
-                self.answer(503, f"the engine cannot be asked: {error}\n")
-        else:
-            self.answer(404, "there is /metrics and /healthz\n")
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.text, self.when, self.problem = "", -KEPT, "not asked yet"
+        self.asked = threading.Event()
 
-    def answer(self, status: int, text: str) -> None:
-        body = text.encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    def update(self) -> None:
+        """Asks for ever."""
+        while True:
+            self.ask()
+            time.sleep(EVERY)
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Prometheus asks all the time; only trouble is told."""
-        if len(args) > 1 and str(args[1]).startswith("5"):
-            super().log_message(format, *args)
+    def ask(self) -> None:
+        try:
+            with closing(Engine(self.path)) as engine:
+                self.text, self.when = exposition(list(samples(engine))), time.monotonic()
+        except TROUBLE as error:
+            self.problem = f"the engine cannot be asked: {error}"
+        self.asked.set()
+
+    def metrics(self) -> str:
+        """Raises LookupError with the reason when there is nothing of late."""
+        self.asked.wait(SECONDS)
+        if time.monotonic() - self.when > KEPT:
+            raise LookupError(self.problem)
+        return self.text
+
+
+def serve(latest: Latest, port: int) -> ThreadingHTTPServer:
+    """The server, bound but not yet running."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path == "/healthz":
+                self.answer(200, "ok\n")
+            elif self.path == "/metrics":
+                try:
+                    self.answer(200, latest.metrics())
+                except LookupError as error:
+                    self.answer(503, f"{error}\n")
+            else:
+                self.answer(404, "there is /metrics and /healthz\n")
+
+        def answer(self, status: int, text: str) -> None:
+            body = text.encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Prometheus asks all the time, and tells when it gets no answer."""
+
+    server = ThreadingHTTPServer(("", port), Handler)
+    server.daemon_threads = True
+    return server
+
+
+def main() -> None:
+    latest = Latest(SOCKET)
+    threading.Thread(target=latest.update, daemon=True).start()
+    serve(latest, PORT).serve_forever()
 
 
 if __name__ == "__main__":
-    HTTPServer(("", PORT), Handler).serve_forever()
+    main()

@@ -3,7 +3,8 @@ groups:
   - name: lesson
     rules:
       - alert: ShopSlow
-        expr: service:http_request_duration_seconds:p95_rate1m > 0.2
+        expr: >-
+          histogram_quantile(0.95, sum by (le) (rate(http_request_duration_seconds_bucket{job="storefront"}[15s]))) > 0.2
         for: 5s
         labels: {severity: warning}
         annotations:

@@ -107,7 +107,11 @@ class Line:
         env |= self.run.variables
         env |= scope.env
         # An empty value takes a variable away, as Jenkins' EnvVars do.
-        return {name: value for name, value in env.items() if value or name not in scope.env}
+        return {
+            name: value if value.isascii() else value.encode(errors="replace").decode()
+            for name, value in env.items()
+            if (value or name not in scope.env) and _can_be_exported(name, value)
+        }
 
     def variable(self, name: str) -> str | None:
         """One environment variable as the pipeline sees it."""
@@ -241,3 +245,8 @@ def interruption(reason: str, result: Result = Result.ABORTED) -> Failure:
 def result_of(failure: Failure) -> Result:
     """What a failure does to the build."""
     return Result[failure.result] if failure.interrupted else Result.FAILURE
+
+
+def _can_be_exported(name: str, value: str) -> bool:
+    """Parameters may have names and values that no program can be given."""
+    return bool(name) and "=" not in name and "\0" not in name and "\0" not in value

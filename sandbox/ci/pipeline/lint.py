@@ -15,6 +15,7 @@ from sandbox.ci.pipeline.parser import Parser
 from sandbox.ci.pipeline.tree import Place
 from sandbox.ci.pipeline.validator import validate
 
+UNREADABLE = "cannot be read"
 UNRESOLVED = re.compile(r"unable to resolve class ([\w.$]+)")
 
 
@@ -55,9 +56,19 @@ def as_data(file: str, problems: Sequence[Problem]) -> dict[str, Any]:
     return {"file": file, "valid": not errors, "errors": errors}
 
 
+def unreadable(path: Path) -> str:
+    """Why a file cannot be read; empty if it can."""
+    try:
+        with path.open("rb"):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)
+
+
 def files(paths: Sequence[Path]) -> list[dict[str, Any]]:
     """Checks files with one worker. Raises SandboxError without Java or Groovy, unless none is a Jenkinsfile."""
-    worker = None if all(recipes.is_other(path.name) for path in paths) else GroovyWorker(heap_mb=512)
+    needed = any(not recipes.is_other(path.name) and not unreadable(path) for path in paths)
+    worker = GroovyWorker(heap_mb=512) if needed else None
     try:
         return [_file(worker, path) for path in paths]
     finally:
@@ -70,7 +81,7 @@ def _file(worker: GroovyWorker | None, path: Path) -> dict[str, Any]:
         data = path.read_bytes()
         text = data.decode("utf-8-sig")
     except OSError as error:
-        return as_data(str(path), [Problem(Place(1, 1), f"cannot be read: {error.strerror}")])
+        return as_data(str(path), [Problem(Place(1, 1), f"{UNREADABLE}: {error.strerror}")])
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8").split("\n")
         message = f"Not UTF-8: byte 0x{data[error.start]:02X}. Save the file as UTF-8."

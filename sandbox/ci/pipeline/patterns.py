@@ -50,7 +50,7 @@ def glob(pattern: str, case_sensitive: bool = True) -> re.Pattern[str]:
     expression = "".join(parts)
     if expression.endswith("/.*"):
         expression = expression[:-3] + "(?:/.*)?"
-    return re.compile(expression + r"\Z", 0 if case_sensitive else re.IGNORECASE)
+    return re.compile(expression + r"\Z", re.DOTALL if case_sensitive else re.DOTALL | re.IGNORECASE)
 
 
 def split(patterns: str) -> list[str]:

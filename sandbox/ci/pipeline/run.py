@@ -24,7 +24,7 @@ from sandbox.ci.groovy.worker import (
     Remote,
     WorkerLost,
 )
-from sandbox.ci.model import Aborted, Declared, Node, Parameter, Place, Result
+from sandbox.ci.model import Aborted, Declared, Node, Place, Result
 from sandbox.ci.pipeline import objects, symbols
 from sandbox.ci.pipeline.declarative import Pipeline, Problem
 from sandbox.ci.pipeline.interpreter import Interpreter

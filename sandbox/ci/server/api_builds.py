@@ -96,7 +96,7 @@ def _given_parameters(call: Call, item: Item) -> Given:
     with_parameters = call.request.path.rstrip("/").endswith("buildWithParameters")
     fresh = item.next_number == 1 and not item.declared
     if with_parameters and not declared and not fresh and set(raw) - OWN_FIELDS:
-        raise BadRequest(f"{item.path} is not parameterized")
+        raise BadRequest(f"{item.path} is not parameterized: its Jenkinsfile declared no parameters when it last ran")
     values: dict[str, Any] = {}
     for name, value in raw.items():
         if name in declared:

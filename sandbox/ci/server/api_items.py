@@ -39,8 +39,9 @@ def create_at_top(call: Call) -> Response:
 
 @post("/<jobs:path>/createItem")
 def create_in_folder(call: Call, path: str) -> Response:
-    if call.item(path).kind != FOLDER:
-        raise NotFound(f"{path} is no folder")
+    folder = call.server.store.item(path)
+    if folder is None or folder.kind != FOLDER:
+        raise NotFound(f"There is no folder {path}")
     return _create(call, path)
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sandbox.ci.model import workspace_name
+
 BALLAST = 4 * 1024**2
 
 
@@ -58,7 +60,7 @@ class Home:
         return self.builds / str(item) / str(number)
 
     def workspace(self, job: str) -> Path:
-        return self.workspaces / job
+        return self.workspaces / workspace_name(job)
 
     def workspace_roots(self) -> Iterator[Path]:
         """`workspace`, `workspace@2` and so on."""

@@ -10,7 +10,7 @@ from flask import Blueprint, Flask, Response, abort, jsonify, render_template, r
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, SecurityError
 
-from console import access, actions, asking, aws, builds, logs, sources, unixhttp
+from console import access, actions, asking, aws, builds, lesson, logs, sources, unixhttp
 from console.folder import Folder
 from console.watch import Watch, as_json
 
@@ -27,12 +27,13 @@ def create_app(
     home = Folder(folder, values)
     access.protect(app, values.get("CONSOLE_PASSWORD", ""), home.project)
     http = urllib3.PoolManager(num_pools=32, maxsize=8)
-    app.extensions["watch"] = watch = Watch(home, http)
+    app.extensions["watch"] = watch = Watch(home, http, lambda: actions.containers(socket))
     app.register_blueprint(pages(home))
     app.register_blueprint(api(home, watch, http))
     app.register_blueprint(sources.routes(home, http))
     app.register_blueprint(builds.routes(home, http))
     app.register_blueprint(logs.routes(home, http))
+    app.register_blueprint(lesson.routes(home))
     app.register_blueprint(actions.routes(home, watch, http, socket))
     app.register_blueprint(access.routes(app))
     app.register_error_handler(HTTPException, error_answer)

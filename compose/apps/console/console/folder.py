@@ -72,7 +72,7 @@ class Reset:
 
 @dataclass(frozen=True)
 class Service:
-    """A service of this sandbox. `containers` are those that last, `memory_limit` is in bytes."""
+    """A service of this sandbox. `containers` are those that last and have a name, `memory_limit` is in bytes."""
 
     name: str
     title: str
@@ -146,12 +146,8 @@ class Folder:
 
     def _service(self, name: str, fragment: dict[str, Any], ports: Mapping[tuple[str, int], int]) -> Service:
         about, specs = fragment.get("x-sandbox") or {}, fragment.get("services") or {}
-        # One-shots are over, and Docker's DNS knows only containers with a network.
-        lasting = {
-            key: spec
-            for key, spec in specs.items()
-            if key == name or (spec.get("restart", "no") != "no" and spec.get("network_mode") != "none")
-        }
+        # One-shots are over.
+        lasting = {key: spec for key, spec in specs.items() if key == name or spec.get("restart", "no") != "no"}
         reset, faults = about.get("reset") or {}, about.get("faults") or {}
         return Service(
             name=name,
@@ -162,7 +158,8 @@ class Folder:
             advice=str(about.get("try") or ""),
             image=self.expand(str(specs.get(name, {}).get("image", ""))),
             memory_limit=sum(_size(self.expand(str(spec.get("mem_limit", "0")))) for spec in lasting.values()),
-            containers=tuple(lasting),
+            # Docker's DNS knows only containers with a network.
+            containers=tuple(key for key, spec in lasting.items() if spec.get("network_mode") != "none"),
             endpoints=tuple(
                 self._endpoint(name, str(key), item, ports) for key, item in (about.get("endpoints") or {}).items()
             ),

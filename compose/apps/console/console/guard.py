@@ -1,6 +1,7 @@
 """The only part of the console that reaches the Docker socket. It knows services of this sandbox by name, and does
-four things with them; no request of Docker's own is ever passed on:
+five things with them; no request of Docker's own is ever passed on:
 
+    GET    /containers                           all: service, state, health, memory
     POST   /<service>/restart                    its containers
     GET    /<service>/faults                     which are on, name -> amount
     PUT    /<service>/faults/<fault>/<amount>    on, by the command that its fragment names
@@ -22,64 +23,15 @@ from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from socketserver import BaseServer, ThreadingUnixStreamServer
-from typing import Any, TypeVar
-from urllib.parse import quote
+from typing import TypeVar
 
 from console import unixhttp
+from console.docker import Container, Engine, RefusedError
 from console.folder import Folder, Service
 
-ENGINE = "/var/run/docker.sock"
 HEALTH = ("127.0.0.1", 8080)  # within a container without a network
 SELF = "console"
-LABEL_PROJECT, LABEL_SERVICE = "sandbox.project", "sandbox.service"
 T = TypeVar("T")
-
-
-class RefusedError(Exception):
-    """With the status to answer."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
-
-
-class Engine:
-    """The containers of one sandbox."""
-
-    def __init__(self, project: str, path: str = ENGINE) -> None:
-        self.project = project
-        self.path = path
-
-    def ask(self, method: str, target: str, body: Any = None) -> bytes:
-        try:
-            status, data = unixhttp.ask(self.path, method, target, body)
-        except OSError as error:
-            raise RefusedError(502, "the Docker engine does not answer") from error
-        if status >= 400:
-            raise RefusedError(502, f"the Docker engine says: {_message(data)}")
-        return data
-
-    def containers(self, service: str, running: bool = False) -> list[str]:
-        """The ids of a service's containers. Raises RefusedError if it has none."""
-        labels = [f"{LABEL_PROJECT}={self.project}", f"{LABEL_SERVICE}={service}"]
-        filters = {"label": labels} | ({"status": ["running"]} if running else {})
-        found = json.loads(self.ask("GET", f"/containers/json?all=1&filters={quote(json.dumps(filters))}"))
-        if not found:
-            raise RefusedError(409, f"{service} is not running")
-        return [item["Id"] for item in found]
-
-    def restart(self, id: str) -> None:
-        self.ask("POST", f"/containers/{id}/restart")
-
-    def run(self, id: str, command: Sequence[str]) -> str:
-        """What a command prints in a container. Raises RefusedError, in its own words, if it fails."""
-        # With a terminal there is one stream, which needs no taking apart.
-        wanted = {"Cmd": list(command), "AttachStdout": True, "AttachStderr": True, "Tty": True}
-        made = json.loads(self.ask("POST", f"/containers/{id}/exec", wanted))["Id"]
-        text = self.ask("POST", f"/exec/{made}/start", {"Tty": True}).decode(errors="replace")
-        if json.loads(self.ask("GET", f"/exec/{made}/json"))["ExitCode"]:
-            raise RefusedError(422, text.strip() or f"{command[0]} failed")
-        return text
 
 
 class Guard:
@@ -89,6 +41,7 @@ class Guard:
         service, fault = r"/(?P<service>[\w.-]+)", r"/(?P<fault>[\w-]+)"
         self.requests: list[tuple[str, re.Pattern[str], Callable[..., object]]] = [
             ("GET", re.compile("/healthz"), self.health),
+            ("GET", re.compile("/containers"), self.containers),
             ("POST", re.compile(f"{service}/restart"), self.restart),
             ("GET", re.compile(f"{service}/faults"), self.faults),
             ("PUT", re.compile(rf"{service}/faults{fault}/(?P<amount>\d+(\.\d+)?)"), self.inject),
@@ -106,12 +59,20 @@ class Guard:
         self.engine.ask("GET", "/_ping")
         return {"status": "ok"}
 
+    def containers(self) -> object:
+        found = self.engine.containers()
+        memory = _each(lambda item: self.engine.memory(item.id) if item.state == "running" else 0, found)
+        return [
+            {"service": item.service, "state": item.state, "health": item.health, "memory": used}
+            for item, used in zip(found, memory, strict=True)
+        ]
+
     def restart(self, service: str) -> object:
         if self._service(service).name == SELF:
             raise RefusedError(409, f"the console does not restart itself: sandbox restart {SELF}")
-        ids = self.engine.containers(service)
-        _each(self.engine.restart, ids)
-        return {"containers": len(ids)}
+        found = self._containers(service)
+        _each(lambda item: self.engine.restart(item.id), found)
+        return {"containers": len(found)}
 
     def faults(self, service: str) -> object:
         answers = [json.loads(text) for text in self._switch(service, "list")]
@@ -130,7 +91,16 @@ class Guard:
         command = self._service(service).fault_command
         if not command:
             raise RefusedError(404, f"{service} has no faults")
-        return _each(lambda id: self.engine.run(id, [*command, *words]), self.engine.containers(service, running=True))
+        running = [item for item in self._containers(service) if item.state == "running"]
+        if not running:
+            raise RefusedError(409, f"{service} is not running")
+        return _each(lambda item: self.engine.run(item.id, [*command, *words]), running)
+
+    def _containers(self, service: str) -> list[Container]:
+        found = [item for item in self.engine.containers() if item.service == service]
+        if not found:
+            raise RefusedError(409, f"{service} has no container")
+        return found
 
     def _service(self, name: str) -> Service:
         for service in self.folder.services():
@@ -144,16 +114,9 @@ class Guard:
         return name
 
 
-def _each(act: Callable[[str], T], ids: Sequence[str]) -> list[T]:
+def _each(act: Callable[[Container], T], containers: Sequence[Container]) -> list[T]:
     with ThreadPoolExecutor(max_workers=8) as pool:
-        return list(pool.map(act, ids))
-
-
-def _message(data: bytes) -> str:
-    try:
-        return str(json.loads(data)["message"])
-    except (ValueError, KeyError, TypeError):
-        return data[:200].decode(errors="replace")
+        return list(pool.map(act, containers))
 
 
 def handler(guard: Guard) -> type[BaseHTTPRequestHandler]:
@@ -169,7 +132,7 @@ def handler(guard: Guard) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
-            if self.path != "/healthz":
+            if self.command != "GET" or status != 200:
                 print(self.command, self.path, status, flush=True)
 
         do_GET = do_POST = do_PUT = do_DELETE = answer

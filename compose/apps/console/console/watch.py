@@ -24,7 +24,6 @@ PERIOD = 4.0  # seconds between two looks
 HURRY = 1.0  # while a service is not ready
 TIMEOUT = urllib3.Timeout(connect=1.0, read=3.0)
 # Instance labels tell which container a series is about: `<container>:<port>`.
-MEMORY = "process_resident_memory_bytes"
 VERSION = '{__name__=~".+_build_info|app_info", version!=""}'
 UP = "up"
 
@@ -33,12 +32,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class State:
-    """`word` is ready, waiting, stopped or unknown; `memory` in bytes as the program tells it, or None."""
+    """`word` is ready, waiting, stopped or unknown; `health` and `memory` (bytes) are Docker's, or empty and None."""
 
     word: str
     waiting: str = ""
     replicas: int = 0
-    memory: float | None = None
+    health: str = ""
+    memory: int | None = None
     version: str = ""
 
 
@@ -57,6 +57,7 @@ class Watch:
 
     folder: Folder
     http: urllib3.PoolManager
+    containers: Callable[[], list[dict[str, Any]]]
     resolve: Callable[[str], int] = field(default=lambda name: _addresses(name))
     states: dict[str, State] = field(default_factory=dict)
     changes: deque[Change] = field(default_factory=lambda: deque(maxlen=50))
@@ -68,10 +69,14 @@ class Watch:
     def look(self) -> None:
         """Asks every service once, all at the same time."""
         services = self.folder.services()
-        facts = self._facts()
+        facts, containers = self._facts(), self.containers()
         with ThreadPoolExecutor(max_workers=8) as pool:
             states = dict(
-                zip((s.name for s in services), pool.map(lambda s: self._state(s, facts), services), strict=True)
+                zip(
+                    (s.name for s in services),
+                    pool.map(lambda s: self._state(s, facts, containers), services),
+                    strict=True,
+                )
             )
         for name, state in states.items():
             before = self.states.get(name)
@@ -92,19 +97,23 @@ class Watch:
             calm = self.states and all(state.word == "ready" for state in self.states.values())
             time.sleep(PERIOD if calm else HURRY)
 
-    def _state(self, service: Service, facts: dict[str, dict[str, tuple[float, str]]]) -> State:
+    def _state(
+        self, service: Service, facts: dict[str, dict[str, tuple[float, str]]], containers: list[dict[str, Any]]
+    ) -> State:
+        own = [item for item in containers if item["service"] == service.name]
+        health = " and ".join(sorted({", ".join(filter(None, (item["state"], item["health"]))) for item in own}))
+        memory = sum(item["memory"] for item in own) or None
         counts = {name: self.resolve(name) for name in service.containers}
         replicas = counts.get(service.name, 0)
         if stopped := [name for name, count in counts.items() if not count]:
             missing = "" if stopped == [service.name] else f"{', '.join(stopped)} does not run"
-            return State("stopped", missing)
+            return State("stopped", missing, health=health, memory=memory)
         waiting = next((text for e in service.endpoints if (text := self._missing(e))), "")
         up = [facts["up"][name][0] for name in service.containers if name in facts["up"]]
         if not waiting and up and min(up) == 0:
             waiting = "its metrics"
-        memory = [facts["memory"][name][0] for name in service.containers if name in facts["memory"]]
         version = facts["version"].get(service.name, (0.0, ""))[1]
-        return State("waiting" if waiting else "ready", waiting, replicas, sum(memory) or None, version)
+        return State("waiting" if waiting else "ready", waiting, replicas, health, memory, version)
 
     def _missing(self, endpoint: Endpoint) -> str:
         """What the endpoint's checks wait for; empty when all is well."""
@@ -129,11 +138,10 @@ class Watch:
         """Kind of fact -> container -> (value, version), as far as Prometheus knows them."""
         source = next((s for s in self.folder.sources() if s.type == "prometheus"), None)
         if source is None or not self.resolve(str(urlsplit(source.url).hostname)):
-            return {"up": {}, "memory": {}, "version": {}}
+            return {"up": {}, "version": {}}
         host = str(urlsplit(source.url).hostname)
         return {
             "up": self._ask(source.url, host, UP, min),
-            "memory": self._ask(source.url, host, MEMORY, lambda old, new: old + new),
             "version": self._ask(source.url, host, VERSION, max),
         }
 
@@ -194,6 +202,7 @@ def as_json(service: Service, state: State | None) -> dict[str, Any]:
         "state": state.word,
         "waiting": state.waiting,
         "replicas": state.replicas,
+        "health": state.health,
         "memory": state.memory,
         "memory_limit": service.memory_limit,
         "endpoints": [

@@ -16,6 +16,7 @@ import pytest
 from console import unixhttp
 from console.folder import Folder
 from console.guard import Engine, Guard, listen
+from flask import Flask
 from flask.testing import FlaskClient
 
 PROJECT = "demo"
@@ -43,7 +44,19 @@ class Docker:
             return 500, b'{"message": "out of order"}'
         if path == "/containers/json":
             wanted = json.loads(parse_qs(urlsplit(target).query)["filters"][0])["label"]
-            return 200, json.dumps([{"Id": id} for id, has in self.labels.items() if set(wanted) <= set(has)]).encode()
+            found = [
+                {
+                    "Id": id,
+                    "State": "running",
+                    "Status": "Up 2 hours (healthy)",
+                    "Labels": dict(i.split("=") for i in has),
+                }
+                for id, has in self.labels.items()
+                if set(wanted) <= set(has)
+            ]
+            return 200, json.dumps(found).encode()
+        if path.endswith("/stats"):
+            return 200, b'{"memory_stats": {"usage": 5000, "stats": {"inactive_file": 2000}}}'
         if match := re.fullmatch(r"/containers/(\w+)/exec", path):
             self.commands.append((match[1], body["Cmd"]))
             return 201, json.dumps({"Id": match[1]}).encode()
@@ -174,7 +187,19 @@ def test_failure_is_told_in_its_own_words(guard: str, engine: Docker) -> None:
 def test_service_without_containers_is_told(guard: str, engine: Docker) -> None:
     engine.labels.clear()
     status, answer = ask(guard, "POST /localhost/restart")
-    assert (status, answer) == (409, {"error": "localhost is not running: sandbox up"})
+    assert (status, answer) == (409, {"error": "localhost has no container"})
+
+
+def test_containers_are_this_sandboxes(guard: str, engine: Docker) -> None:
+    one = {"service": "localhost", "state": "running", "health": "healthy", "memory": 3000}
+    assert ask(guard, "GET /containers") == (200, [one, one])
+    assert not any(OTHERS in asked for asked in engine.asked)
+
+
+def test_health_and_memory_are_shown(guard: str, client: FlaskClient, app: Flask) -> None:
+    app.extensions["watch"].look()
+    [service, *_] = [s for s in client.get("/api/services").json["services"] if s["name"] == "localhost"]
+    assert (service["health"], service["memory"]) == ("running, healthy", 6000)
 
 
 def test_console_passes_on_and_remembers(guard: str, engine: Docker, signed_in: FlaskClient) -> None:

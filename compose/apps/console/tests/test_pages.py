@@ -125,3 +125,17 @@ def test_words_of_the_log_store_are_passed_on(signed_in: FlaskClient, folder: Pa
     assert answer.json["error"] == "Shop answers with status 400: Failed to parse query [(]"
     upstream.says("/logs-*/_search", {"hits": 3})
     assert signed_in.get("/api/logs").json == {"error": "Shop does not answer as Elasticsearch does"}
+
+
+# --- the lesson -------------------------------------------------------------------------------
+
+
+def test_the_lesson_that_is_under_way(client: FlaskClient, folder: Path) -> None:
+    assert client.get("/api/lesson").json == {"lesson": None}
+    assert client.get("/lesson").status_code == 200
+    file = folder / "contributions" / "lessons" / "lesson.json"
+    file.parent.mkdir(parents=True)
+    file.write_text('{"title": "Try", "steps": []}')
+    assert client.get("/api/lesson").json == {"lesson": {"title": "Try", "steps": []}}
+    file.write_text("{")
+    assert client.get("/api/lesson").json == {"lesson": None}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import socketserver
 import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -14,7 +14,9 @@ from urllib.request import urlopen
 
 import container_exporter
 import pytest
+from container_exporter import Latest
 
+Metrics = Callable[[], list[str]]
 LABELS = {"sandbox.project": "shop", "sandbox.service": "orders", "other": "x"}
 RUNNING = {
     "cpu_stats": {"cpu_usage": {"total_usage": 2_500_000_000}},
@@ -61,33 +63,44 @@ class DockerHandler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docker]:
-    with Docker(str(tmp_path / "docker.sock"), DockerHandler) as server:
+def latest(tmp_path: Path) -> Latest:
+    return Latest(str(tmp_path / "docker.sock"))
+
+
+@pytest.fixture
+def docker(latest: Latest) -> Iterator[Docker]:
+    with Docker(latest.path, DockerHandler) as server:
         server.containers, server.stats = [], {}
-        monkeypatch.setattr(container_exporter.Handler, "path_to_engine", str(tmp_path / "docker.sock"))
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
         server.shutdown()
 
 
 @pytest.fixture
-def address() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), container_exporter.Handler) as server:
+def address(latest: Latest) -> Iterator[str]:
+    with container_exporter.serve(latest, 0) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
 
 
-def metrics(address: str) -> list[str]:
-    with urlopen(f"{address}/metrics") as answer:
-        text: str = answer.read().decode()
-    return [line for line in text.splitlines() if not line.startswith("#")]
+@pytest.fixture
+def metrics(latest: Latest, address: str) -> Metrics:
+    """The lines that Prometheus gets, less comments."""
+
+    def get() -> list[str]:
+        latest.ask()
+        with urlopen(f"{address}/metrics") as answer:
+            text: str = answer.read().decode()
+        return [line for line in text.splitlines() if not line.startswith("#")]
+
+    return get
 
 
-def test_container_is_told_with_cadvisors_names(docker: Docker, address: str) -> None:
+def test_container_is_told_with_cadvisors_names(docker: Docker, metrics: Metrics) -> None:
     docker.containers, docker.stats = [container("a", "Up 3 minutes (healthy)")], {"a": RUNNING}
     labels = 'name="shop-a",image="a:1",container_label_sandbox_project="shop",container_label_sandbox_service="orders"'
-    assert metrics(address) == [
+    assert metrics() == [
         f"container_health_state{{{labels}}} 1",
         f"container_cpu_usage_seconds_total{{{labels}}} 2.5",
         f"container_memory_usage_bytes{{{labels}}} 1000",
@@ -102,29 +115,35 @@ def test_container_is_told_with_cadvisors_names(docker: Docker, address: str) ->
 
 
 @pytest.mark.parametrize(("status", "state"), [("Up 1 second (unhealthy)", 0), ("Up 1 second (health: starting)", -1)])
-def test_health_is_told(docker: Docker, address: str, status: str, state: int) -> None:
+def test_health_is_told(docker: Docker, metrics: Metrics, status: str, state: int) -> None:
     docker.containers, docker.stats = [container("a", status)], {"a": RUNNING}
-    assert metrics(address)[0].endswith(f" {state}")
+    assert metrics()[0].endswith(f" {state}")
 
 
-def test_container_that_ends_meanwhile_harms_no_other(docker: Docker, address: str) -> None:
+def test_container_that_ends_meanwhile_harms_no_other(docker: Docker, metrics: Metrics) -> None:
     docker.containers = [container("a"), container("b"), container("c")]
     docker.stats = {"b": ENDED, "c": RUNNING}
-    found = metrics(address)
+    found = metrics()
     assert not [line for line in found if "shop-a" in line]
     assert [line.partition("{")[0] for line in found if "shop-b" in line] == []
     assert [line for line in found if line.startswith("container_memory_usage_bytes")]
 
 
-def test_labels_are_escaped(docker: Docker, address: str) -> None:
+def test_labels_are_escaped(docker: Docker, metrics: Metrics) -> None:
     docker.containers, docker.stats = [container("a", **{"sandbox.service": 'a"b\\c\nd'})], {"a": RUNNING}
-    assert r'container_label_sandbox_service="a\"b\\c\nd"' in metrics(address)[0]
+    assert r'container_label_sandbox_service="a\"b\\c\nd"' in metrics()[0]
 
 
-def test_engine_that_is_away_is_an_error(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(container_exporter.Handler, "path_to_engine", "/nowhere")
+def test_engine_that_is_away_is_an_error_after_a_while(
+    docker: Docker, latest: Latest, metrics: Metrics, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker.containers, docker.stats = [container("a")], {"a": RUNNING}
+    found = metrics()
+    latest.path = "/nowhere"
+    assert metrics() == found
+    monkeypatch.setattr(container_exporter, "KEPT", 0.0)
     with pytest.raises(HTTPError) as caught:
-        metrics(address)
+        metrics()
     with caught.value as error:
         assert (error.code, b"the engine cannot be asked" in error.read()) == (503, True)
     with urlopen(f"{address}/healthz") as answer:

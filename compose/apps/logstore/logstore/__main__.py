@@ -46,7 +46,7 @@ def main() -> None:
     log.info("ready on port %s", port)
     try:
         waitress.serve(
-            Server(Api(store), password),
+            Server(Api(store), password, os.environ.get("LOGSTORE_READER_PASSWORD", "")),
             listen=f"*:{port}",
             threads=6,
             connection_limit=200,

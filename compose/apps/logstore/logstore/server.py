@@ -19,11 +19,13 @@ from logstore.errors import ApiError, unsupported
 
 log = logging.getLogger("logstore")
 LARGEST_BODY = 64 * 1024**2
-USER = "elastic"
+USER, READER = "elastic", "reader"
+# What one who may only read may send in a body: questions.
+QUESTION = re.compile(r".*/_(search|msearch|count|field_caps)")
 REASONS = {
-    200: "OK", 201: "Created", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed",
-    409: "Conflict", 413: "Content Too Large", 415: "Unsupported Media Type", 429: "Too Many Requests",
-    500: "Internal Server Error", 501: "Not Implemented",
+    200: "OK", 201: "Created", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
+    405: "Method Not Allowed", 409: "Conflict", 413: "Content Too Large", 415: "Unsupported Media Type",
+    429: "Too Many Requests", 500: "Internal Server Error", 501: "Not Implemented",
 }  # fmt: skip
 COMPATIBLE = re.compile(r"application/vnd\.elasticsearch\+json;\s*compatible-with=\d+")
 PAGE = {"explorer.js": "text/javascript", "explorer.css": "text/css", "icon.svg": "image/svg+xml"}
@@ -34,11 +36,12 @@ StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
 
 class Server:
-    """The WSGI application. `password` is the one of the user `elastic`."""
+    """The WSGI application. `password` is the one of the user `elastic`; `reader` may only read, if it has one too."""
 
-    def __init__(self, api: Api, password: str) -> None:
+    def __init__(self, api: Api, password: str, reader: str = "") -> None:
         self.api = api
-        self._expected = b"Basic " + base64.b64encode(f"{USER}:{password}".encode())
+        passwords = {USER: password, **({READER: reader} if reader else {})}
+        self._logins = {user: b"Basic " + base64.b64encode(f"{user}:{of}".encode()) for user, of in passwords.items()}
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         accept = environ.get("HTTP_ACCEPT", "")
@@ -75,10 +78,8 @@ class Server:
         path = path.rstrip("/") or "/"
         if path == "/-/healthy":
             return Answer("ok\n")
-        given = environ.get("HTTP_AUTHORIZATION", "").encode("latin-1")
-        if path not in OPEN_PATHS and not hmac.compare_digest(given, self._expected):
-            reason = "unable to authenticate user: missing or wrong user and password"
-            raise ApiError(401, "security_exception", reason)
+        if path not in OPEN_PATHS:
+            self._admit(environ, path)
         if path.startswith("/-/") or (path == "/" and "text/html" in accept):
             return _page(path)
         query = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
@@ -89,6 +90,18 @@ class Server:
             if cosmetic != "format":
                 query.pop(cosmetic, None)
         return self.api.answer(Request(environ["REQUEST_METHOD"], {}, query, _body(environ), accept), path)
+
+    def _admit(self, environ: dict[str, Any], path: str) -> None:
+        """Raises ApiError for those who may not ask this."""
+        given = environ.get("HTTP_AUTHORIZATION", "").encode("latin-1")
+        users = [user for user, login in self._logins.items() if hmac.compare_digest(given, login)]
+        if not users:
+            reason = "unable to authenticate user: missing or wrong user and password"
+            raise ApiError(401, "security_exception", reason)
+        method = environ["REQUEST_METHOD"]
+        if users == [READER] and method not in ("GET", "HEAD") and not (method == "POST" and QUESTION.fullmatch(path)):
+            reason = f"action [{method} {path}] is unauthorized for user [{READER}]: it may only read"
+            raise ApiError(403, "security_exception", reason)
 
 
 def _body(environ: dict[str, Any]) -> bytes:

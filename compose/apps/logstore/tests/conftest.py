@@ -11,8 +11,8 @@ from logstore.api import Api
 from logstore.server import Server
 from logstore.store import Limits, Store
 
-PASSWORD = "secret"
-LOGIN = "Basic ZWxhc3RpYzpzZWNyZXQ="
+PASSWORD, READER_PASSWORD = "secret", "only look"
+LOGIN, READER = "Basic ZWxhc3RpYzpzZWNyZXQ=", "Basic cmVhZGVyOm9ubHkgbG9vaw=="
 Ask = Callable[..., Any]
 
 
@@ -26,7 +26,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def ask(store: Store) -> Ask:
     """Asks the server: method, path, body (object, bytes or nothing). Fails unless the status is as expected."""
-    server = Server(Api(store), PASSWORD)
+    server = Server(Api(store), PASSWORD, READER_PASSWORD)
 
     def call(method: str, path: str, body: Any = None, status: int = 200, **headers: str) -> Any:
         data = body if isinstance(body, bytes) else b"" if body is None else orjson.dumps(body)

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from logstore.store import Store
 
-from .conftest import Ask, bulk
+from .conftest import READER, Ask, bulk
 
 TIME = "2026-11-24T10:00:00Z"
 
@@ -237,6 +237,24 @@ def test_wrong_password_is_refused_everywhere(ask: Ask, store: Store) -> None:
         for path in ("/", "/_search", "/-/explorer.js", "/nothing"):
             ask("GET", path, status=401, HTTP_AUTHORIZATION=login.encode().decode("latin-1"))
     assert ask("GET", "/-/healthy", HTTP_AUTHORIZATION="") == "ok\n"
+
+
+def test_reader_finds_all_and_changes_nothing(ask: Ask) -> None:
+    def look(method: str, path: str, body: Any = None, status: int = 200) -> Any:
+        return ask(method, path, body, status, HTTP_AUTHORIZATION=READER)
+
+    ask("POST", "/_bulk?refresh=true", bulk("logs-a-sandbox", [{"@timestamp": TIME, "message": "found"}]))
+    assert look("POST", "/logs-*/_search", {"query": {"match": {"message": "found"}}})["hits"]["total"]["value"] == 1
+    header = orjson.dumps({"index": "logs-*"})
+    assert look("POST", "/_msearch", header + b"\n{}\n")["responses"][0]["hits"]["total"]["value"] == 1
+    for path in ("/", "/_cluster/health", "/logs-*/_mapping", "/_data_stream"):
+        look("GET", path)
+    for method, path in (
+        ("POST", "/_bulk"), ("POST", "/logs-a-sandbox/_doc"), ("DELETE", "/_data_stream/logs-a-sandbox"),
+        ("POST", "/logs-*/_delete_by_query"), ("PUT", "/_index_template/x"), ("POST", "/_bulk/_search/../_bulk"),
+    ):  # fmt: skip
+        assert "may only read" in look(method, path, {}, 403)["error"]["reason"]
+    assert look("POST", "/logs-*/_count", {})["count"] == 1
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 API = "/v1.43"
@@ -78,6 +79,13 @@ class Docker:
                 if response.status != 200:
                     raise http.client.HTTPException(f"GET {path}: HTTP {response.status}")
                 yield response
+
+
+def seconds(time: str) -> float:
+    """RFC 3339 with nanoseconds as seconds since 1970, to the microsecond below. Raises ValueError."""
+    whole, _, fraction = time.removesuffix("Z").partition(".")
+    moment = datetime.fromisoformat(whole).replace(tzinfo=UTC)
+    return moment.timestamp() + int((fraction[:6] or "0").ljust(6, "0")) / 1e6
 
 
 def _container(entry: dict[str, object]) -> Container:

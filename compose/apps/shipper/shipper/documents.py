@@ -1,14 +1,17 @@
-"""A line as a document with the field names of the Elastic Common Schema."""
+"""Lines of containers, and events from outside, as documents with the field names of the Elastic Common Schema."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from datetime import datetime
+import uuid
+from datetime import UTC, datetime
 from typing import Any
 
 from shipper.docker import Line
+from shipper.formats import Fields, from_access_log, from_json
+from shipper.store import Document
 
 LEVELS = {
     "trace": "trace", "debug": "debug", "info": "info", "information": "info", "notice": "info", "warn": "warning",
@@ -19,42 +22,73 @@ NAMED_LEVEL = re.compile(r"\b(?:level|lvl|severity)=\"?([a-z]+)", re.IGNORECASE)
 BARE_LEVEL = re.compile(
     r"(?:^|[\s\[(<|/])(TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|PANIC)(?=[\s\])>|:/]|$)"
 )
-OTHER_NAMES = {"level": "log.level", "severity": "log.level", "msg": "message", "logger": "log.logger"}
-TIMES = ("@timestamp", "timestamp", "time", "ts")
-# What must not lie about in logs: the value after such a word, a bearer's token, an AWS key.
+# What must not lie about in logs: the value after such a word, a bearer's token, an AWS key, a password in an address.
+NAMES = r"(?:password|passwd|secret|token|api[_-]?key|access[_-]?key)"
+SECRET_FIELD = re.compile(f"(?i){NAMES}$")
 SECRETS = [
-    (re.compile(r"(?i)\b(password|passwd|secret|token|api[_-]?key)(\"?\s*[=:]\s*\"?)[^\s\"&,;]+"), r"\1\2[redacted]"),
+    (re.compile(rf"(?i)({NAMES})(\"?\s*[=:]\s*\"?)[^\s\"&,;]+"), r"\1\2[redacted]"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[a-z0-9._~+/=-]{8,}"), r"\1 [redacted]"),
-    (re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{16}\b"), "[redacted]"),
+    (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), "[redacted]"),
+    (re.compile(r"(://[^/\s:@]+:)[^@/\s]+@"), r"\1[redacted]@"),
 ]
+TRACE = re.compile(r"Traceback \(most recent call last\)|\n[ \t]{1,40}at |\nCaused by:")
+OUTSIDE = "outside"
 
 
-def document(line: Line, project: str) -> tuple[str, str, dict[str, Any]]:
+def document(line: Line, project: str) -> Document:
     """(data stream, id, document). The same line gives the same id, however often it is read."""
     container = line.container
-    text = redacted(line.text)
-    fields = _parsed(text)
-    found: dict[str, Any] = {"@timestamp": line.time, "message": text, **fields}
+    found = {"@timestamp": line.time, **understood(line.text)}
     found.setdefault("service.name", container.compose_service or container.service or container.name)
-    if level := _level(found.get("log.level"), "" if fields else text):
-        found["log.level"] = level
-    dataset = (container.service or "container").replace("-", "_")
     found |= {
         # When Docker saw it; the shipper goes on from here after a restart.
         "event.created": line.time,
         "container.id": container.id,
         "container.name": container.name,
         "container.image.name": container.image,
-        "labels.sandbox_project": project,
-        "data_stream.type": "logs",
-        "data_stream.dataset": dataset,
-        "data_stream.namespace": "sandbox",
     }
-    digest = hashlib.sha256(f"{container.id}\0{line.time}\0{line.text}".encode(errors="replace"))
-    return f"logs-{dataset}-sandbox", digest.hexdigest()[:32], found
+    # A trace has the id of its first line: read again, it may be told to its end at once, or not yet.
+    first = line.text.partition("\n")[0]
+    digest = hashlib.sha256(f"{container.id}\0{line.time}\0{first}".encode(errors="replace"))
+    return _placed(found, container.service or "container", digest.hexdigest()[:32], project)
 
 
-def plain(found: dict[str, Any], reason: str) -> dict[str, Any]:
+def from_outside(event: Fields | str, project: str, *marks: str) -> Document:
+    """A document of what came from no container: fields, or a line. `marks` say what is wrong with it."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    found = {"@timestamp": now, **understood(event)}
+    # The way on after a restart is told by these: nobody else may say what a container's newest line is.
+    found.pop("container.id", None)
+    found["event.created"] = now
+    app = str(found.get("data_stream.dataset") or found.get("service.name") or OUTSIDE)
+    found.setdefault("service.name", app)
+    if marks:
+        found["tags"] = sorted({*marks, *_texts(found.get("tags"))})
+    return _placed(found, app, uuid.uuid4().hex, project)
+
+
+def understood(event: Fields | str) -> Fields:
+    """The fields of a line, whatever its format, or of fields whose message is one. Secrets are left out."""
+    fields: Fields = {"message": event} if isinstance(event, str) else {"message": "", **event}
+    for _ in range(3):  # an object's message may be an object again
+        message = fields["message"]
+        if not message.startswith("{"):
+            break
+        parsed = from_json(message)
+        if parsed is None:
+            fields["tags"] = sorted({"not_json", *_texts(fields.get("tags"))})
+            break
+        fields |= parsed
+        if "message" not in parsed:
+            break
+    fields = from_access_log(fields["message"]) | fields
+    level = str(fields.get("log.level") or _level_of(fields["message"])).lower()
+    if level:
+        fields["log.level"] = LEVELS.get(level, level)
+    return {name: _secured(name, value) for name, value in fields.items()}
+
+
+def plain(found: Fields, reason: str) -> Fields:
     """What is kept of a document that the store refused: where it comes from, its text, and why."""
     kept = {name: value for name, value in found.items() if name.startswith(("container.", "data_stream.", "labels."))}
     rest = {name: value for name, value in found.items() if name not in kept}
@@ -75,57 +109,32 @@ def redacted(text: str) -> str:
     return text
 
 
-def _parsed(text: str) -> dict[str, Any]:
-    """The fields of a line that is a JSON object, flat; empty for any other line."""
-    if not text.startswith("{"):
-        return {}
-    try:
-        data = json.loads(text, parse_constant=str)
-    except (ValueError, RecursionError):
-        return {}
-    if not isinstance(data, dict):
-        return {}
-    flat = {OTHER_NAMES.get(name, name): value for name, value in _flat(data, "")}
-    times = [name for name in TIMES if name in flat]
-    for name in times:
-        value = flat.pop(name)
-        if "@timestamp" not in flat and (time := _time(value)):
-            flat["@timestamp"] = time
-    if not isinstance(flat.get("message", ""), str):
-        flat["message"] = json.dumps(flat["message"])
-    return {name: value for name, value in flat.items() if not name.startswith("message.")}
+def _secured(name: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_secured(name, one) for one in value]
+    if SECRET_FIELD.search(name) and value is not None:
+        return "[redacted]"
+    return redacted(value) if isinstance(value, str) else value
 
 
-def _flat(data: dict[str, Any], prefix: str) -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
-    for name, value in data.items():
-        path = f"{prefix}{name}".strip(".")
-        if isinstance(value, dict) and path.count(".") < 15:
-            found += _flat(value, f"{path}.")
-        elif path:
-            found.append((path, value))
-    return found
+def _placed(found: Fields, app: str, id: str, project: str) -> Document:
+    dataset = re.sub(r"[^a-z0-9_.]+", "_", app.lower())[:80]
+    found |= {
+        "labels.sandbox_project": project,
+        "data_stream.type": "logs",
+        "data_stream.dataset": dataset,
+        "data_stream.namespace": "sandbox",
+    }
+    return f"logs-{dataset}-sandbox", id, found
 
 
-def _time(value: Any) -> str:
-    """An ISO date as it is, seconds or milliseconds since 1970 as one; empty for anything else."""
-    if isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            return ""
-        return value.replace(" ", "T") if moment.tzinfo else ""
-    if isinstance(value, int | float) and not isinstance(value, bool) and 1e9 < value < 1e11:
-        return datetime.fromtimestamp(value).astimezone().isoformat()
-    if isinstance(value, int | float) and not isinstance(value, bool) and 1e12 < value < 1e14:
-        return datetime.fromtimestamp(value / 1000).astimezone().isoformat()
-    return ""
-
-
-def _level(given: Any, text: str) -> str:
-    if given is not None:
-        return LEVELS.get(str(given).lower(), str(given).lower())
+def _level_of(text: str) -> str:
     if named := NAMED_LEVEL.search(text[:300]):
         return LEVELS.get(named[1].lower(), "")
-    bare = BARE_LEVEL.search(text[:200])
-    return LEVELS[bare[1].lower()] if bare else ""
+    if bare := BARE_LEVEL.search(text[:200]):
+        return LEVELS[bare[1].lower()]
+    return "error" if TRACE.search(text) else ""
+
+
+def _texts(value: Any) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, list) else [str(value)] if value else []

@@ -63,6 +63,9 @@ class Store:
             if result["status"] >= 400 and result["status"] != 409
         ]
 
+    def close(self) -> None:
+        self.connection.close()
+
     def _ask(self, method: str, path: str, body: bytes) -> Any:
         try:
             self.connection.request(method, path, body, self.headers)

@@ -1,28 +1,18 @@
-"""Lines as documents; the engine and the store are small real servers, over a Unix socket and TCP."""
+"""Lines of containers, from the engine to the store."""
 
 from __future__ import annotations
 
-import http.server
 import json
-import os
-import socketserver
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from shipper.__main__ import seconds
-from shipper.docker import Container, Docker, Line
+from shipper.docker import Container, Docker, Line, seconds
 from shipper.documents import document, plain
+from shipper.formats import from_gelf, from_syslog
+from shipper.traces import Traces
 
-Run = Callable[[], None]
-APP = Path(__file__).parent.parent
-TIME = "2026-11-24T10:00:00.123456789Z"
-CONTAINER = Container("c" * 64, "demo-web-shop-1", "shop:1", "web-shop", "web-shop", True)
+from .conftest import CONTAINER, TIME, Engine, Run, Store, frame, wait_for
 
 
 def made(text: str) -> dict[str, Any]:
@@ -104,59 +94,6 @@ def test_seconds() -> None:
     assert seconds("1970-01-01T00:00:01.000001999Z") == 1.000001
 
 
-class Engine(socketserver.ThreadingUnixStreamServer):
-    """Answers like the Docker API: one container, with frames that are split and joined at will."""
-
-    daemon_threads = True
-
-    def __init__(self, path: Path) -> None:
-        self.path = str(path)
-        self.frames: list[bytes] = []
-        self.asked: list[str] = []
-        super().__init__(self.path, EngineHandler)
-
-
-class EngineHandler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Engine
-
-    def do_GET(self) -> None:
-        self.server.asked.append(self.path)
-        self.send_response(200)
-        self.send_header("Content-Type", "application/vnd.docker.multiplexed-stream")
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-        if "/logs" in self.path:
-            data = b"".join(self.server.frames)
-        else:
-            labels = {"sandbox.service": "web-shop", "com.docker.compose.service": "web-shop"}
-            data = json.dumps([{"Id": CONTAINER.id, "Names": ["/demo"], "Labels": labels, "State": "exited"}]).encode()
-        # Chunks that have nothing to do with frames, as a proxy makes them.
-        for start in range(0, len(data), 7):
-            piece = data[start : start + 7]
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
-        self.wfile.write(b"0\r\n\r\n")
-
-    def address_string(self) -> str:
-        return "test"
-
-    def log_message(self, format: str, *arguments: Any) -> None:
-        pass
-
-
-def frame(stream: int, text: str) -> bytes:
-    data = text.encode()
-    return bytes([stream, 0, 0, 0]) + len(data).to_bytes(4, "big") + data
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    with Engine(tmp_path / "docker.sock") as engine:
-        threading.Thread(target=engine.serve_forever, daemon=True).start()
-        yield engine
-        engine.shutdown()
-
-
 def test_lines_are_put_together_from_frames(engine: Engine) -> None:
     engine.frames = [
         frame(1, f"{TIME} one\n"), frame(1, f"{TIME} begun "), frame(2, f"{TIME} err\r\n"), frame(1, f"{TIME} ended\n"),
@@ -164,80 +101,6 @@ def test_lines_are_put_together_from_frames(engine: Engine) -> None:
     ]  # fmt: skip
     lines = list(Docker(engine.path).lines(CONTAINER, "0"))
     assert [line.text for line in lines] == ["one", "err", "begun ended", "", "ünï", "last"]
-
-
-class Store(http.server.ThreadingHTTPServer):
-    """Takes documents like Elasticsearch, and can be told to fail first."""
-
-    def __init__(self) -> None:
-        self.documents: dict[str, dict[str, Any]] = {}
-        self.failures: list[int] = []
-        self.refuse = ""
-        self.newest: float | None = None
-        super().__init__(("127.0.0.1", 0), StoreHandler)
-
-
-class StoreHandler(http.server.BaseHTTPRequestHandler):
-    server: Store
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        status, answer = 200, self._answer(body)
-        if self.path == "/_bulk" and self.server.failures:
-            status = self.server.failures.pop()
-        self.send_response(status)
-        self.end_headers()
-        self.wfile.write(json.dumps(answer).encode())
-
-    def _answer(self, body: bytes) -> Any:
-        if self.path != "/_bulk":
-            return {"aggregations": {"newest": {"value": self.server.newest}}}
-        lines = [json.loads(line) for line in body.splitlines()]
-        items = []
-        for action, found in zip(lines[::2], lines[1::2], strict=True):
-            status = 400 if self.server.refuse and self.server.refuse in found else 201
-            if status == 201:
-                status = 409 if action["create"]["_id"] in self.server.documents else 201
-                self.server.documents.setdefault(action["create"]["_id"], found)
-            items.append({"create": {"status": status, "error": {"type": "t", "reason": "r"}}})
-        return {"errors": any(item["create"]["status"] > 299 for item in items), "items": items}
-
-    def log_message(self, format: str, *arguments: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    with Store() as store:
-        threading.Thread(target=store.serve_forever, daemon=True).start()
-        yield store
-        store.shutdown()
-
-
-@pytest.fixture
-def run(engine: Engine, store: Store, tmp_path: Path) -> Iterator[Callable[[], None]]:
-    """Starts the real program between the two."""
-    environ = {
-        **os.environ,
-        "SHIPPER_PROJECT": "demo",
-        "SHIPPER_PASSWORD": "x",
-        "SHIPPER_URL": f"http://127.0.0.1:{store.server_port}",
-        "SHIPPER_SOCKET": engine.path,
-        "SHIPPER_ALIVE": str(tmp_path / "alive"),
-    }
-    started = []
-    yield lambda: started.append(subprocess.Popen([sys.executable, "-m", "shipper"], cwd=APP, env=environ))
-    for process in started:
-        process.terminate()
-        assert process.wait(10) == 0
-
-
-def wait_for(store: Store, count: int) -> list[str]:
-    for _ in range(400):
-        if len(store.documents) >= count:
-            break
-        time.sleep(0.025)
-    return [found["message"] for found in store.documents.values()]
 
 
 def test_lines_arrive_once_though_the_store_fails_at_first(engine: Engine, store: Store, run: Run) -> None:
@@ -264,3 +127,49 @@ def test_refused_line_arrives_as_text(engine: Engine, store: Store, run: Run) ->
     messages = wait_for(store, 2)
     assert "b" in messages
     assert [found["tags"] for found in store.documents.values() if "tags" in found] == [["refused"]]
+
+
+def test_trace_is_one_line_and_the_same_when_read_again(engine: Engine, store: Store, run: Run) -> None:
+    lines = ["ERROR no", "Traceback (most recent call last):", '  File "x"', "ValueError: y", "", "INFO next"]
+    engine.frames = [frame(1, f"2026-11-24T10:00:00.{n:09}Z {line}\n") for n, line in enumerate(lines)]
+    run()
+    wait_for(store, 3)
+    run()  # a second one reads all of it again
+    assert wait_for(store, 3) == ["ERROR no", "\n".join(lines[1:4]), "INFO next"]
+    engine.frames.append(frame(1, "2026-11-24T10:00:01Z last\n"))
+    assert wait_for(store, 4)[3:] == ["last"]
+
+
+def test_rest_of_a_trace_that_the_store_has_is_no_line(engine: Engine, store: Store, run: Run) -> None:
+    store.newest = 1_795_514_400_500.0
+    engine.frames = [frame(1, "2026-11-24T10:00:00.1Z   at x\n"), frame(1, "2026-11-24T10:00:00.5Z new\n")]
+    run()
+    assert wait_for(store, 1) == ["new"]
+
+
+def test_lines_are_joined_of_one_container_and_when_they_are_near() -> None:
+    other = Container("d" * 64, "other", "", "other", "other", True)
+    came = [
+        Line(CONTAINER, "2026-11-24T10:00:00Z", "a"),
+        Line(other, "2026-11-24T10:00:00Z", "  b"),
+        Line(CONTAINER, "2026-11-24T10:00:01Z", "  at x"),
+        Line(CONTAINER, "2026-11-24T10:00:09Z", "  late"),
+        Line(other, "2026-11-24T10:00:00Z", "{}"),
+        Line(CONTAINER, "2026-11-24T10:00:09Z", "{}"),
+    ]
+    traces = Traces()
+    assert [line.text for line in traces.joined(came)] == ["a\n  at x", "  b", "{}", "  late", "{}"]
+    assert not traces.waiting
+
+
+def test_endless_trace_is_cut() -> None:
+    came = [Line(CONTAINER, TIME, "a"), *(Line(CONTAINER, TIME, " b") for _ in range(600)), Line(CONTAINER, TIME, "{}")]
+    assert [line.text.count("\n") + 1 for line in Traces().joined(came)] == [500, 101, 1]
+
+
+@pytest.mark.parametrize("piece", ["y", ":", "1:1 [", "\n", "://", "secret ", "[", "<1>", '{"', "\nat "])
+def test_megabyte_of_anything_is_read_at_once(piece: str) -> None:
+    text = piece * (1024**2 // len(piece)) + "x"
+    assert made(text)["message"]
+    from_syslog(text)
+    from_gelf(text.encode())

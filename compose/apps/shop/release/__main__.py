@@ -34,15 +34,15 @@ def say(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
-def decide(decision: str, version: str, reason: str, why: str) -> None:
+def decide(decision: str, version: str, reason: str, told: str, why: str = "") -> None:
     """Says what was decided, here and to the canary's agent. Nothing depends on whether that one hears it."""
-    say(why)
+    say(told)
     try:
         commit = store.manifest_of(version).commit
     except (LookupError, ReleaseError):
         commit = "unknown"
     try:
-        decisions.tell(Decision(decision, version, commit, reason, why))
+        decisions.tell(Decision(decision, version, commit, reason, f"{told}: {why}" if why else told))
     except OSError as error:
         say(f"the canary's agent was not told: {error}")
 
@@ -94,11 +94,18 @@ def look(options: argparse.Namespace) -> int:
 
 
 def verify(options: argparse.Namespace) -> int:
-    """More and more share for the canary, each judged."""
+    """More and more share for the canary, each judged. Without a good verdict its share ends at once."""
     for share in STEPS:
         options.share = share
-        canary(options)
-        look(options)
+        wanted = store.wanted()
+        if (wanted.canary, wanted.share) != (options.version, share):
+            canary(options)
+        try:
+            look(options)
+        except (ReleaseError, KeyboardInterrupt):
+            store.want(share=0)
+            say(f"canary: {options.version} gets nothing more")
+            raise
     return 0
 
 
@@ -133,9 +140,9 @@ def rollback(options: argparse.Namespace) -> int:
         return 0
     said = store.said(wanted.canary)
     reason = said.reason if said and said.reason in decisions.REASONS[decisions.ROLLBACK] else decisions.BY_HAND
-    why = f": {said.why}" if said and reason != decisions.BY_HAND else ""
-    told = f"rolled back: the canary has no share, {wanted.stable} stays the stable version"
-    decide(decisions.ROLLBACK, wanted.canary, reason, told + why)
+    why = said.why if said and reason != decisions.BY_HAND else ""
+    told = f"rolled back: {wanted.canary} has no share, {wanted.stable} stays the stable version"
+    decide(decisions.ROLLBACK, wanted.canary, reason, told, why)
     return 0
 
 
@@ -166,7 +173,7 @@ def notify(options: argparse.Namespace) -> int:
         notice = ("StorefrontNotReleased", "warning", f"{options.version} was not released: {result}")
     try:
         decisions.notify(*notice, where, f"{options.job}-{options.build}")
-        say(f"notified: {notice[-1]}")
+        say(f"the inbox was told: {notice[0]}")
     except OSError as error:
         say(f"the inbox was not told: {error}")
     return 0

@@ -194,7 +194,7 @@ class Agent:
             "labels.commit": made.commit,
         }
         level = logging.WARNING if made.decision == ROLLBACK else logging.INFO
-        log.log(level, "%s %s", made.version, made.why, extra={"ecs": fields})
+        log.log(level, "%s", made.why, extra={"ecs": fields})
 
     def stop(self) -> None:
         """Tells the gateway, then lets requests in flight end."""

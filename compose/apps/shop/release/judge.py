@@ -16,6 +16,7 @@ from release import decisions
 PROMETHEUS = os.environ.get("PROMETHEUS_URL", "http://prometheus:9090").rstrip("/")
 JOB = '{job="storefront"}'
 EVERY = 2.0  # seconds between two looks
+SILENCE = 10.0  # seconds without numbers after which there is no verdict
 MEGABYTE = 1024**2
 
 
@@ -116,7 +117,7 @@ def _words(counts: Counts) -> str:
 
 
 def watch(limits: Limits, read: Callable[[], Mapping[str, Counts]]) -> Iterator[Verdict]:
-    """Looks again and again; the last verdict is not `wait`. Without numbers for 10 s the verdict is `unknown`."""
+    """Looks again and again; the last verdict is not `wait`. Without numbers for a while it is `unknown`."""
     began, before, silent = time.monotonic(), None, 0.0
     while True:
         try:
@@ -124,7 +125,7 @@ def watch(limits: Limits, read: Callable[[], Mapping[str, Counts]]) -> Iterator[
             silent = 0.0
         except NoNumbers as error:
             silent = silent or time.monotonic()
-            if time.monotonic() - silent > 10:
+            if time.monotonic() - silent > min(SILENCE, limits.budget):
                 yield Verdict("unknown", str(error), decisions.NO_VERDICT)
                 return
             yield Verdict("wait", str(error))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import socket
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,11 @@ from shop.faults import FILE, Faults
 from shop.logs import about
 from werkzeug.exceptions import HTTPException
 
-from storefront import SERVICE, outbox
+from storefront import SERVICE, basket, outbox
 from storefront.errors import ApiError
 from storefront.outbox import Outbox, OutboxFull
 from storefront.pictures import Pictures
-from storefront.shop import PRODUCTS, RecentOrders, order, product
+from storefront.shop import CURRENCY, PRODUCTS, Order, RecentOrders, order, product, wanted
 from storefront.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,10 @@ def create_app(outbox_folder: Path = outbox.FOLDER, faults_file: Path = FILE) ->
     aws.before_each[:] = [lambda: faults.delay("slow-dependency")]
     pictures = Pictures()
     pictures.publish()
-    app.register_blueprint(shop_routes(faults, pictures, Outbox(publish_order, telemetry.registry, outbox_folder)))
+    till = Till(Outbox(publish_order, telemetry.registry, outbox_folder), telemetry)
+    for routes in (shop_routes(pictures, till), basket_routes(till, telemetry)):
+        routes.before_request(fault_injection(faults))
+        app.register_blueprint(routes)
     app.register_blueprint(operations_routes(telemetry))
     app.register_error_handler(Exception, error_answer)
     app.after_request(harden)
@@ -58,17 +62,42 @@ def stored_order(order_id: str) -> dict[str, Any] | None:
     return {name: int(v["N"]) if "N" in v else v["S"] for name, v in found.items()} if found else None
 
 
-def shop_routes(faults: Faults, pictures: Pictures, outbox: Outbox) -> Blueprint:
-    """What visitors use, with faults if any are switched on."""
-    routes, recent = Blueprint("shop", __name__), RecentOrders()
+class Till:
+    """Takes orders."""
 
-    @routes.before_request
-    def inject_faults() -> None:
+    def __init__(self, outbox: Outbox, telemetry: Telemetry) -> None:
+        self._outbox, self._telemetry, self.recent = outbox, telemetry, RecentOrders()
+
+    def take(self, placed: Order) -> dict[str, Any]:
+        """The order and its status. Raises an ApiError when it cannot even be kept."""
+        about.set({**about.get(), "labels.order_id": placed.id})
+        try:
+            sent = self._outbox.send(placed.id, json.dumps({**asdict(placed), "trace_id": g.trace_id}))
+        except OutboxFull:
+            raise ApiError(503, "not_now", "Orders cannot be taken at the moment; please try again later.") from None
+        self.recent.add(placed)
+        status = "accepted" if sent else "kept"
+        self._telemetry.orders.labels(SERVICE, status).inc()
+        log.info("order %s %s", placed.id, status, extra={"ecs": {"event.action": "order-placed"}})
+        return {**asdict(placed), "status": status}
+
+
+def fault_injection(faults: Faults) -> Callable[[], None]:
+    """What happens before each request of visitors, if faults are switched on."""
+
+    def inject() -> None:
         if faults.delay("latency"):
             g.fault = "latency"
         if faults.fails():
             g.fault = "errors"
             raise ApiError(500, "injected_fault", "This error was asked for; `sandbox fault list` tells.")
+
+    return inject
+
+
+def shop_routes(pictures: Pictures, till: Till) -> Blueprint:
+    """What visitors use."""
+    routes = Blueprint("shop", __name__)
 
     @routes.get("/")
     def page() -> str:
@@ -92,19 +121,13 @@ def shop_routes(faults: Faults, pictures: Pictures, outbox: Outbox) -> Blueprint
 
     @routes.post("/api/orders")
     def place_order() -> ResponseReturnValue:
-        placed = order(request.get_json())
-        about.set({**about.get(), "labels.order_id": placed.id})
-        try:
-            sent = outbox.send(placed.id, json.dumps({**asdict(placed), "trace_id": g.trace_id}))
-        except OutboxFull:
-            raise ApiError(503, "not_now", "Orders cannot be taken at the moment; please try again later.") from None
-        recent.add(placed)
-        answer = {**asdict(placed), "status": "accepted" if sent else "kept"}
-        return answer, 201 if sent else 202, {"Location": url_for("shop.one_order", order_id=placed.id)}
+        taken = till.take(order(*wanted(request.get_json())))
+        location = url_for("shop.one_order", order_id=taken["id"])
+        return taken, 201 if taken["status"] == "accepted" else 202, {"Location": location}
 
     @routes.get("/api/orders/<order_id>")
     def one_order(order_id: str) -> ResponseReturnValue:
-        mine = recent.get(order_id)
+        mine = till.recent.get(order_id)
         try:
             if stored := stored_order(order_id):
                 return stored
@@ -125,6 +148,70 @@ def shop_routes(faults: Faults, pictures: Pictures, outbox: Outbox) -> Blueprint
         except aws.AwsError:
             raise ApiError(503, "not_now", "Receipts cannot be had at the moment.") from None
         return found["Body"].read(), 200, {"Content-Type": "text/plain; charset=utf-8"}
+
+    return routes
+
+
+def basket_routes(till: Till, telemetry: Telemetry) -> Blueprint:
+    """The visitor's basket. Each product in it becomes an order of its own."""
+    routes = Blueprint("basket", __name__, url_prefix="/api/basket")
+
+    def mine() -> dict[str, int]:
+        return basket.read(request.cookies.get(basket.COOKIE, ""))
+
+    def changed(action: str, now: dict[str, int], answer: dict[str, Any], status: int = 200) -> Response:
+        telemetry.basket.labels(SERVICE, action).inc()
+        log.info("basket: %s", action, extra={"ecs": {"event.action": f"basket-{action}"}})
+        response = jsonify(answer)
+        response.status_code = status
+        age = basket.DAYS * 24 * 3600 if now else 0
+        response.set_cookie(basket.COOKIE, basket.write(now), max_age=age, httponly=True, samesite="Strict")
+        return response
+
+    @routes.get("")
+    def show() -> ResponseReturnValue:
+        return basket.as_json(mine())
+
+    @routes.post("")
+    def add() -> Response:
+        chosen, quantity = wanted(request.get_json())
+        before = mine()
+        now = basket.put(before, chosen.id, quantity + before.get(chosen.id, 0))
+        return changed("added", now, basket.as_json(now))
+
+    @routes.put("/<product_id>")
+    def put(product_id: str) -> Response:
+        data = request.get_json()
+        if not isinstance(data, dict) or set(data) != {"quantity"}:
+            raise ApiError(422, "invalid_basket", 'A quantity looks like {"quantity": 1}.')
+        now = basket.put(mine(), product(product_id).id, data["quantity"])
+        return changed("changed", now, basket.as_json(now))
+
+    @routes.delete("/<product_id>")
+    def remove(product_id: str) -> Response:
+        now = basket.put(mine(), product(product_id).id, 0)
+        return changed("changed", now, basket.as_json(now))
+
+    @routes.delete("")
+    def empty() -> Response:
+        return changed("emptied", {}, basket.as_json({}))
+
+    @routes.post("/checkout")
+    def check_out() -> Response:
+        left, taken = mine(), list[dict[str, Any]]()
+        if not left:
+            raise ApiError(422, "empty_basket", "There is nothing in the basket.")
+        try:
+            for product_id, quantity in list(left.items()):
+                taken.append(till.take(order(PRODUCTS[product_id], quantity)))
+                del left[product_id]
+        except ApiError:
+            if not taken:
+                raise
+        total = sum(one["total_cents"] for one in taken)
+        answer = {"orders": taken, "total_cents": total, "currency": CURRENCY, "basket": basket.as_json(left)}
+        complete = not left and all(one["status"] == "accepted" for one in taken)
+        return changed("ordered", left, answer, 201 if complete else 202)
 
     return routes
 

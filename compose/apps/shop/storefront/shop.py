@@ -57,13 +57,17 @@ def product(product_id: object) -> Product:
     return found
 
 
-def order(data: object) -> Order:
-    """The order of `{"product": id, "quantity": number}`, or what is wrong with it as an ApiError."""
+def wanted(data: object) -> tuple[Product, int]:
+    """What `{"product": id, "quantity": number}` asks for, or what is wrong with it as an ApiError."""
     if not isinstance(data, dict) or set(data) != {"product", "quantity"}:
         raise ApiError(422, "invalid_order", 'An order looks like {"product": "bucket", "quantity": 1}.')
     chosen, quantity = product(data["product"]), data["quantity"]
     if type(quantity) is not int or not 1 <= quantity <= MAX_QUANTITY:
         raise ApiError(422, "invalid_quantity", f"quantity is a whole number from 1 to {MAX_QUANTITY}.")
+    return chosen, quantity
+
+
+def order(chosen: Product, quantity: int) -> Order:
     return Order(
         id=secrets.token_hex(6),
         product=chosen.id,

@@ -23,6 +23,8 @@ METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 UNMATCHED = "unmatched"
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 ORDER_RESULTS = ("accepted", "kept", "rejected", "failed")
+ORDER_ROUTES = ("/api/orders", "/api/basket/checkout")
+BASKET_ACTIONS = ("added", "changed", "emptied", "ordered")
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 
@@ -45,6 +47,9 @@ class Telemetry:
         self.orders = counter("orders", "Orders, by how they ended.", ["service", "result"])
         for result in ORDER_RESULTS:
             self.orders.labels(SERVICE, result)
+        self.basket = counter("basket_changes", "What visitors did to their baskets.", ["service", "action"])
+        for action in BASKET_ACTIONS:
+            self.basket.labels(SERVICE, action)
         info = gauge("app_info", "Always 1; the labels tell.", ["service", "version", "commit"])
         info.labels(SERVICE, version, commit).set(1)
         app.before_request(self._begin)
@@ -71,8 +76,8 @@ class Telemetry:
         self.in_flight.dec()
         self.requests.labels(SERVICE, method, route, response.status_code).inc()
         self.duration.labels(SERVICE, method, route).observe(nanoseconds / 1e9)
-        if (method, route) == ("POST", "/api/orders"):
-            self.orders.labels(SERVICE, order_result(response.status_code)).inc()
+        if method == "POST" and route in ORDER_ROUTES and response.status_code >= 400:
+            self.orders.labels(SERVICE, "failed" if response.status_code >= 500 else "rejected").inc()
         fields = {
             "http.request.id": g.request_id,
             "http.request.method": request.method,
@@ -85,9 +90,3 @@ class Telemetry:
         level = logging.ERROR if response.status_code >= 500 else logging.INFO
         log.log(level, "%s %s %d", request.method, request.path, response.status_code, extra={"ecs": fields})
         return response
-
-
-def order_result(status: int) -> str:
-    if status >= 400:
-        return "failed" if status >= 500 else "rejected"
-    return "kept" if status == 202 else "accepted"

@@ -72,7 +72,7 @@ def test_other_errors_have_the_same_shape(client: FlaskClient) -> None:
 
 def test_only_the_latest_orders_are_kept() -> None:
     orders = RecentOrders()
-    placed = [order({"product": "flag", "quantity": 1}) for _ in range(MAX_ORDERS + 1)]
+    placed = [order(PRODUCTS["flag"], 1) for _ in range(MAX_ORDERS + 1)]
     for one in placed:
         orders.add(one)
     assert orders.get(placed[-1].id) == placed[-1]

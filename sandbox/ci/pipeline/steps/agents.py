@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from sandbox.ci.groovy.worker import Failure
+from sandbox.ci.model import workspace_name
 from sandbox.ci.pipeline import patterns
 from sandbox.ci.pipeline.line import Body, Line
 from sandbox.ci.pipeline.objects import text
@@ -27,12 +28,12 @@ def node(line: Line, body: Body, label: str | None = None) -> Any:
 def run_on_node(line: Line, label: str, custom: Any, body: Callable[[], Any]) -> Any:
     """Waits for an executor, prepares the workspace, and ends what the block's programs left running."""
     run = line.run
-    base = run.place.workspaces / (text(custom) if custom else run.place.job)
+    base = run.place.workspaces / (text(custom) if custom else workspace_name(run.place.job))
     try:
         with line.waiting():
             executor = run.place.executor(label, line.stopped)
             agent = executor.__enter__()
-    except LookupError as error:
+    except (LookupError, ValueError) as error:  # of no node, or no label expression
         raise Failure(
             str(error.args[0]) if error.args else f"There are no nodes with the label \u2018{label}\u2019"
         ) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -50,8 +51,9 @@ def _archived(line: Line, paths: Iterable[str]) -> int:
     """Keeps files with the build; how many."""
     kept = list(paths)
     for path in kept:
-        copy(line.folder / path, line.run.place.folder / "artifacts" / path)
-        line.run.place.artifact(path)
+        name = os.fsencode(path).decode(errors="replace")  # a web address and JSON take no bytes that are no UTF-8
+        copy(line.folder / path, line.run.place.folder / "artifacts" / name)
+        line.run.place.artifact(name)
     return len(kept)
 
 
@@ -84,7 +86,8 @@ def fingerprint(
     """Writes the MD5 sums of files to the log."""
     line.log("Recording fingerprints")
     for path in patterns.files(line.folder, targets, excludes or "", defaultExcludes, caseSensitive):
-        line.log(f"{hashlib.md5((line.folder / path).read_bytes(), usedforsecurity=False).hexdigest()}  {path}")
+        with (line.folder / path).open("rb") as file:
+            line.log(f"{hashlib.file_digest(file, 'md5').hexdigest()}  {path}")
 
 
 @step()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import uuid
 from pathlib import Path
@@ -74,7 +75,11 @@ def run(line: Line, command: list[str], folder: Path, capture: bool = False) -> 
     try:
         group = Group(command, folder, env, split=capture)
     except OSError as error:
-        raise Failure(f"cannot run {command[0]}: {os.strerror(error.errno or 0)}", "java.io.IOException") from None
+        reason = os.strerror(error.errno or 0)
+        if error.errno == errno.E2BIG:
+            largest = max(env, key=lambda name: len(env[name]))
+            reason += f": the largest variable is {largest}, {len(env[largest])} characters; put it in a file"
+        raise Failure(f"cannot run {command[0]}: {reason}", "java.io.IOException") from None
 
     def stop() -> None:
         line.log("Sending interrupt signal to process")

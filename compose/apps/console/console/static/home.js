@@ -21,8 +21,8 @@ repeat(async () => {
     return;
   }
   const state = JSON.stringify({ ...data, looked: Math.floor(now() / 15000) });
-  // What somebody presses must not be replaced under the finger.
-  if (state === shown || content.querySelector(":active")) return;
+  // What somebody presses or marks must not be replaced under the finger.
+  if (state === shown || content.querySelector(":active") || !getSelection().isCollapsed) return;
   shown = state;
   const focused = document.activeElement.id;
   draw(data);
@@ -36,7 +36,7 @@ function draw(data) {
   content.replaceChildren(
     h("p", { class: "bar" },
       h("strong", { class: ready === data.services.length ? "good" : "" }, `${ready} of ${data.services.length} services are ready`),
-      h("span", { class: "dim" }, `memory: ${format(used, "bytes")} known to be used, ${format(limit, "bytes")} at most`),
+      h("span", { class: "dim" }, `memory: ${format(used, "bytes")} of ${format(limit, "bytes")} at most`),
       loggedIn ? null : h("span", { class: "dim" }, h("a", { href: "/login?to=%2F", id: "sign-in" }, "Sign in"), " to restart, reset and break services"),
       clockDiffers() ? h("span", { class: "note" }, "The sandbox's clock and this browser's differ") : null),
     h("div", { class: "columns" },
@@ -66,6 +66,7 @@ function service(item) {
         h("dt", {}, endpoint.name),
         h("dd", {}, address(item.name, endpoint), " ", endpoint.user ? login(item.name, endpoint) : null),
       ]),
+      item.health ? [h("dt", {}, "health"), h("dd", {}, item.health)] : null,
       h("dt", {}, "memory"),
       h("dd", {}, item.memory ? `${format(item.memory, "bytes")} of ${format(item.memory_limit, "bytes")}` : `at most ${format(item.memory_limit, "bytes")}`),
       h("dt", {}, "image"),
@@ -80,9 +81,9 @@ function address(service, endpoint) {
 }
 
 function login(service, endpoint) {
-  const name = `Copy the password of ${endpoint.user} for ${service}`;
+  const name = `Copy password of ${endpoint.user} for ${service}`;
   if (!loggedIn) return h("a", { class: "small", id: `sign-in-${service}-${endpoint.name}`, href: "/login?to=%2F" }, "sign in to copy the login");
-  return h("button", { class: "small", type: "button", id: `copy-${service}-${endpoint.name}`, "aria-label": name, onclick: async () => {
+  return [h("span", { class: "small" }, endpoint.user), " ", h("button", { class: "small", type: "button", id: `copy-${service}-${endpoint.name}`, "aria-label": name, onclick: async () => {
     try {
       const known = await ask(`/api/logins/${service}/${endpoint.name}`);
       await navigator.clipboard.writeText(known.password);
@@ -90,7 +91,7 @@ function login(service, endpoint) {
     } catch (error) {
       notice(error.status === 401 ? "Sign in first" : `The browser did not copy: ${error.message}`);
     }
-  } }, `${endpoint.user} · copy password`);
+  } }, "Copy password")];
 }
 
 function next(services) {

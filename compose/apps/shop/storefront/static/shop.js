@@ -1,25 +1,71 @@
-// The Buy buttons: place an order through the API and say how it went.
+// The basket beside the products: it is the server's, told and changed through the API.
+const basket = document.getElementById("basket");
 const notice = document.getElementById("notice");
+const line = document.getElementById("line").content.firstElementChild;
 let hiding;
 
-async function buy(product) {
-  const response = await fetch("/api/orders", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ product, quantity: 1 }),
-  });
-  const answer = await response.json().catch(() => ({}));
-  if (response.ok) return answer.status === "kept" ? `Order ${answer.id} is kept and sent soon.` : `Order ${answer.id} is on its way.`;
-  const reason = answer.error?.message ?? `The shop answered ${response.status}.`;
-  return `${reason} Request ${response.headers.get("X-Request-Id") ?? "unknown"}.`;
+const price = (cents) => `€${(cents / 100).toFixed(2)}`;
+
+function show({ items, quantity, total_cents }) {
+  basket.querySelector("ul").replaceChildren(...items.map((item) => {
+    const row = line.cloneNode(true);
+    row.querySelector("img").src = `/pictures/${item.product}.svg`;
+    row.querySelector("span").textContent = item.name;
+    row.querySelector("data").textContent = price(item.total_cents);
+    row.querySelector("output").textContent = item.quantity;
+    for (const button of row.querySelectorAll("[data-step]")) {
+      button.ariaLabel = `${button.dataset.step > 0 ? "More" : "Less"}: ${item.name}`;
+      button.onclick = () => ask("PUT", `/${item.product}`, { quantity: item.quantity + Number(button.dataset.step) });
+    }
+    return row;
+  }));
+  document.getElementById("count").textContent = quantity || "";
+  document.getElementById("empty").hidden = quantity > 0;
+  basket.querySelector("footer").hidden = quantity === 0;
+  basket.querySelector("footer data").textContent = price(total_cents);
+}
+
+function say(text) {
+  notice.textContent = text;
+  notice.className = "shown";
+  clearTimeout(hiding);
+  hiding = setTimeout(() => (notice.className = ""), 5000);
+}
+
+// Shows the basket as the answer tells it. What went wrong is said, with the id that finds it in the logs.
+async function ask(method, path = "", body = undefined) {
+  const options = { method, headers: { "Content-Type": "application/json" }, body: body && JSON.stringify(body) };
+  try {
+    const response = await fetch(`/api/basket${path}`, options);
+    const answer = await response.json().catch(() => ({}));
+    if (response.ok) {
+      show(answer.basket ?? answer);
+      return answer;
+    }
+    const reason = answer.error?.message ?? `The shop answered ${response.status}.`;
+    say(`${reason} Request ${response.headers.get("X-Request-Id") ?? "unknown"}.`);
+  } catch {
+    say("The shop does not answer.");
+  }
+  return null;
 }
 
 document.querySelector("main").addEventListener("click", async ({ target }) => {
   if (!target.dataset.product) return;
   target.disabled = true;
-  notice.textContent = await buy(target.dataset.product).catch(() => "The shop does not answer.");
+  await ask("POST", "", { product: target.dataset.product, quantity: 1 });
   target.disabled = false;
-  notice.className = "shown";
-  clearTimeout(hiding);
-  hiding = setTimeout(() => (notice.className = ""), 5000);
 });
+
+document.getElementById("order").addEventListener("click", async ({ target }) => {
+  target.disabled = true;
+  const answer = await ask("POST", "/checkout");
+  target.disabled = false;
+  if (!answer) return;
+  const ids = answer.orders.map(({ id }) => id).join(", ");
+  const kept = answer.orders.some(({ status }) => status === "kept");
+  const many = answer.orders.length > 1;
+  say(`Order${many ? "s" : ""} ${ids} ${many ? "are" : "is"} ${kept ? "kept and sent soon" : "on the way"}.`);
+});
+
+ask("GET");

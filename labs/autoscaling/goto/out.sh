@@ -1,0 +1,2 @@
+sandbox traffic 40
+sandbox scale storefront=2

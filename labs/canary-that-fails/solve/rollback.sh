@@ -1,0 +1,1 @@
+sandbox exec storefront python3 -m release rollback
