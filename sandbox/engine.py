@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 Closing = Callable[[Callable[[], None]], None]
 commands = logging.getLogger("sandbox.commands")
+FREEZES = 5  # attempts
 HEALTH = re.compile(r"\((?:health: )?(healthy|unhealthy|starting)\)")
 EXIT_CODE = re.compile(r"(?:Exited|Restarting) \((\d+)\)")
 COMPOSE_PROJECT, COMPOSE_SERVICE = "com.docker.compose.project", "com.docker.compose.service"
@@ -432,7 +433,19 @@ class ComposeEngine:
 
     def pause(self, ids: Sequence[str]) -> None:
         """Freezes containers: they keep their memory and connections, and answer nothing."""
-        self._side_by_side(self._client.api.pause, ids)
+        import docker
+
+        def freeze(id: str) -> None:
+            for attempt in range(FREEZES):
+                try:
+                    return self._client.api.pause(id)
+                except docker.errors.APIError as error:
+                    # On a busy computer the kernel may not get every process to hold still in time.
+                    if "unable to freeze" not in str(error) or attempt == FREEZES - 1:
+                        raise
+                    time.sleep(1)
+
+        self._side_by_side(freeze, ids)
 
     def unpause(self, ids: Sequence[str]) -> None:
         self._side_by_side(self._client.api.unpause, ids)
