@@ -19,7 +19,7 @@ from shop import aws, faults
 from shop.logs import about
 from storefront.app import create_app
 
-HOOK = Path(__file__).parents[4] / "configs" / "storefront" / "aws.py"
+HOOK = (Path(__file__).parent / "../../../../configs/storefront/aws.py").resolve()
 NOWHERE = "http://127.0.0.1:9"
 
 
