@@ -89,7 +89,7 @@ class Terraform:
         adopting.write_text(self._imports(), encoding="utf-8")
         try:
             self._quietly("init", "-input=false", hint=NO_PROVIDER)
-            if self._made_anew():
+            if self._known_triggers() and self._made_anew():
                 self._quietly("state", "rm", MAPPING)
             self._quietly("plan", "-input=false", f"-out={PLAN}")
             self._refuse_changes()
@@ -144,13 +144,22 @@ class Terraform:
             )
 
     def _made_anew(self) -> bool:
-        """Whether AWS has other triggers than the state knows: all was made anew since, under the same names."""
+        """Whether AWS has triggers of which the state knows nothing: all was made anew since, under the same names."""
+        if not (self.folder / STATE).exists():
+            return False
+        known = self._known_triggers()
+        try:
+            return any(self._mapping(function) not in known for function in self._resources()["functions"])
+        except SandboxError:  # nothing is there
+            return False
+
+    def _known_triggers(self) -> set[str]:
         try:
             state = json.loads((self.folder / STATE).read_text(encoding="utf-8"))
-            known = [r["instances"] for r in state["resources"] if f"{r['type']}.{r['name']}" == MAPPING]
-            return any(one["attributes"]["id"] != self._mapping(one["index_key"]) for many in known for one in many)
-        except (OSError, ValueError, LookupError, SandboxError):  # nothing is known, or nothing is there
-            return False
+            found = [r["instances"] for r in state["resources"] if f"{r['type']}.{r['name']}" == MAPPING]
+            return {one["attributes"]["id"] for many in found for one in many}
+        except (OSError, ValueError, LookupError):
+            return set()
 
     def _command(self, arguments: Sequence[str]) -> list[str]:
         return [*self._program.command, f"-chdir={self._program.folder}", *arguments]
