@@ -15,6 +15,7 @@ from sandbox.yamlfile import YamlFile
 
 AUTO = "auto"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+NAMED = re.compile(r"[A-Za-z0-9][\w.-]*")  # a volume; all else that is mounted begins with a dot, a slash or a $
 PUBLISHED = re.compile(
     r"(?:(?P<address>[0-9.]+|\$\{[A-Z0-9_]+:-[0-9.]+\}):)?"
     r"(?:\$\{(?P<variable>[A-Z0-9_]+):-(?P<default>\d+)\}|(?P<fixed>\d+)):(?P<container>\d+)(?:/(?P<protocol>tcp|udp))?"
@@ -349,7 +350,8 @@ def _container(file: YamlFile, name: str, data: Mapping[str, Any]) -> Container:
         memory=str(data.get("mem_limit", "0")),
         ports=tuple(p for entry in data.get("ports") or () if (p := _port(file, name, entry))),
         mounts=tuple(str(PurePosixPath(source)) for source in sources if source.startswith("./")),
-        volumes=tuple(source for source in sources if source in (file.data.get("volumes") or {})),
+        # Also those of another fragment, which the two share.
+        volumes=tuple(source for source in sources if NAMED.fullmatch(source)),
         logging="logging" in data,
         one_shot=str(data.get("restart", "no")) == "no" and name != file.path.stem,
     )

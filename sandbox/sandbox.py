@@ -457,7 +457,9 @@ class Sandbox:
             known = self.catalogue().services
             if not known:
                 raise SandboxError(f"the folder {self.workspace.folder} is gone", "`sandbox up` makes it again")
-            volumes = {f"{self.project}_{volume}" for name in names if name in known for volume in known[name].volumes}
+            shared = {volume for name, service in known.items() if name not in names for volume in service.volumes}
+            own = {volume for name in names if name in known for volume in known[name].volumes} - shared
+            volumes = {f"{self.project}_{volume}" for volume in own}
             self.engine.remove_containers([state.id for state in states], lambda id: None)
             mine = self.engine.leftovers(self.project)["volumes"]
             self.engine.remove_volumes([name for name in mine if name in volumes])

@@ -277,6 +277,17 @@ def test_reset_makes_only_the_named_services_data_anew(computer: Computer, engin
     assert after["big"] != before["big"]
 
 
+def test_reset_leaves_a_volume_that_another_service_shares(computer: Computer, engine: FakeEngine) -> None:
+    container = "{image: 'example/web:1', mem_limit: 8m, volumes: ['big-data:/data']}"
+    text = f"x-sandbox: {{profiles: [full]}}\nservices: {{beside: {container}}}"
+    (computer.fragments / "beside.yml").write_text(text)
+    computer.up(profile="full")
+    removed: list[str] = []
+    engine.remove_volumes = removed.extend  # type: ignore[method-assign]
+    computer.sandbox.reset(["big"], timeout=5)
+    assert removed == []
+
+
 def test_restart_waits_until_the_services_are_useful(computer: Computer, engine: FakeEngine) -> None:
     computer.up(profile="full")
     engine.sick = {"web"}

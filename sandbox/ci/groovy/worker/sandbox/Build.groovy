@@ -78,7 +78,8 @@ class Build {
         if (target instanceof Closure) {
             Closure closure = (Closure) target
             Object[] given = arguments.toArray()
-            return given.length == 0 || closure.maximumNumberOfParameters == 0 ? closure.call() : closure.call(given)
+            return given.length == 0 || closure.maximumNumberOfParameters == 0 ? closure.call()
+                : InvokerHelper.invokeClosure(closure, given)  // call(given) would be the one for a single object
         }
         InvokerHelper.invokeMethod(target, 'call', arguments as Object[])
     }
