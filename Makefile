@@ -32,6 +32,8 @@ bench: .venv/test-ok ## Print how fast it is, beside plain Docker Compose, testc
 	$(SANDBOX) doctor --fix
 	.venv/bin/python -m tests.benchmarks
 	.venv/bin/python -m tests.benchmarks.ci
+	.venv/bin/python -m tests.benchmarks.bundle
+	.venv/bin/python -m tests.benchmarks.shop
 
 dashboards: .venv/ok ## Write the dashboards that dashboards/*.py describe
 	.venv/bin/python -m dashboards

@@ -12,6 +12,7 @@ from dashboards import (
     delivery,
     elasticsearch,
     gateway,
+    kibana,
     logs,
     orders,
     probes,
@@ -44,6 +45,7 @@ def written() -> dict[Path, str]:
 
 
 if __name__ == "__main__":
+    (CONFIGS / "kibana" / "objects.ndjson").write_text(kibana.TEXT, encoding="utf-8")
     for path, text in written().items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -7,6 +7,7 @@ from dashboards.panels import NONE_IS_GOOD, USED, bars, chart, dashboard, prom, 
 OURS = '{project=~"$project", service=~"$service"}'
 WORKING_SET = f"max by (name) (container_memory_working_set_bytes{OURS})"
 OF_LIMIT = f"{WORKING_SET} / (max by (name) (container_spec_memory_limit_bytes{OURS}) > 0)"
+HEALTH = {"1": ("healthy", "green"), "0": ("unhealthy", "red"), "-1": ("no verdict", "text")}
 UNCOUNTED = "Empty when the engine's kernel does not count it."
 
 
@@ -58,12 +59,12 @@ DASHBOARD = dashboard(
                   prom(rate("container_fs_writes_bytes_total"), "{{name}}"), unit="Bps"),
         ]),
         (10, [
-            table("Containers", "Every container that runs now. Health is 1 for healthy, 0 for unhealthy, -1 without a health check or a verdict. Good: no 0.",
+            table("Containers", "Every container that runs now. Good: all healthy; one that just started has no verdict yet.",
                   {"name": "Container", "service": "Service", "image": "Image", "Value #A": "Health", "Value #B": "Memory",
                    "Value #C": "Memory limit"},
                   *(f"max by (name, service, image) ({metric}{OURS})" for metric in
                     ("container_health_state", "container_memory_working_set_bytes", "container_spec_memory_limit_bytes")),
-                  units={"Memory": "bytes", "Memory limit": "bytes"}, largest_first="Memory"),
+                  units={"Memory": "bytes", "Memory limit": "bytes"}, largest_first="Memory", states={"Health": HEALTH}),
         ]),
     ],
     [

@@ -37,8 +37,10 @@ DASHBOARD = dashboard(
     [
         (4, [
             stat("Lines", "Lines that can be found. Good: grows with the visitors, until the oldest are deleted.", prom("sum(logstore_documents)")),
-            stat("Arriving", "Lines a second that are added. Good: above 0; with no line at all the shipper, or the store, is stuck. Below 0 old lines are deleted.",
-                 prom("sum(deriv(logstore_documents[1m]))"), unit="cps", decimals=1),
+            stat("Arriving", "Lines a second that the shipper brought. Good: above 0; with no line at all it, or the store, is stuck.",
+                 prom("sum(rate(shipper_lines_total[1m]))"), unit="cps", decimals=1),
+            stat("Lost", "Lines that the store would take in no form, since the shipper began. Good: 0. `sandbox logs shipper` tells each, and why.",
+                 prom("sum(shipper_lost_total) or vector(0)"), steps=NONE_IS_GOOD),
             stat("Disk", "How full the store's part of the disk is. Good: below 80 %. Full, it deletes an eighth, the oldest first.",
                  prom("max(logstore_disk_bytes / logstore_disk_limit_bytes)"), unit="percentunit", decimals=0, steps=USED),
             stat("Takes lines", "Whether the store can write. Good: 1. Else the shipper waits and sends again: no line is lost.",
@@ -49,6 +51,14 @@ DASHBOARD = dashboard(
                      prom('up{job="logstore"}', "{{job}}"), UP),
         ]),
         *LINES,
+        (8, [
+            chart("Ways in", "Lines a second: read from the containers, or sent by HTTP, TCP, syslog or GELF. Good: moves with the visitors.",
+                  prom("sum by (way) (rate(shipper_lines_total[1m]))", "{{way}}"), unit="cps", stack=True),
+            chart("Trouble on the way", "`again`: requests that the store did not answer well, and that were made again. `plain`: lines whose fields did not fit, kept as text. `lost`: taken in no form. Good: 0.",
+                  prom("sum(rate(shipper_failures_total[1m])) or vector(0)", "again"), prom("sum(rate(shipper_refused_total[1m])) or vector(0)", "plain"),
+                  prom("sum(rate(shipper_lost_total[1m])) or vector(0)", "lost"), unit="cps",
+                  colours={"again": "yellow", "plain": "orange", "lost": "red"}),
+        ]),
         (8, [
             chart("Lines kept", "Good: a steady slope. Flat means that no lines come; a step down, that the oldest were deleted.",
                   prom("logstore_documents", "lines"), unit="short"),

@@ -9,6 +9,7 @@ Json = dict[str, Any]
 PROMETHEUS = {"type": "prometheus", "uid": "prometheus"}
 LOGS = {"type": "elasticsearch", "uid": "elasticsearch"}
 RATE = "[$__rate_interval]"
+States = Mapping[str, tuple[str, str]]  # a value's text and colour
 Steps = Sequence[tuple[str, float | None]]
 BLUE: Steps = (("blue", None),)
 NONE_IS_GOOD: Steps = (("green", None), ("red", 1))
@@ -91,10 +92,9 @@ def text(description: str, content: str) -> Json:
     }
 
 
-def timeline(title: str, description: str, target: Json, states: Mapping[str, tuple[str, str]]) -> Json:
-    """States over time; `states` maps a value to its text and colour."""
-    mapped = {value: {"text": text, "color": colour} for value, (text, colour) in states.items()}
-    defaults = {"unit": "none", "mappings": [{"type": "value", "options": mapped}], "color": {"mode": "thresholds"},
+def timeline(title: str, description: str, target: Json, states: States) -> Json:
+    """States over time."""
+    defaults = {"unit": "none", "mappings": _mappings(states), "color": {"mode": "thresholds"},
                 "thresholds": _steps((("text", None),)), "custom": {"lineWidth": 0, "fillOpacity": 80}}  # fmt: skip
     options = {
         "showValue": "never",
@@ -107,10 +107,10 @@ def timeline(title: str, description: str, target: Json, states: Mapping[str, tu
 
 
 def table(title: str, description: str, columns: Mapping[str, str], *exprs: str, units: Mapping[str, str] | None = None,
-          largest_first: str = "", steps: Mapping[str, Steps] | None = None) -> Json:  # fmt: skip
+          largest_first: str = "", steps: Mapping[str, Steps] | None = None, states: Mapping[str, States] | None = None) -> Json:  # fmt: skip  # noqa: E501
     """The values now. `columns` maps labels and `Value` (`Value #A` of several queries) to their headings, in order.
 
-    `units` and `steps`, by which text is coloured, go by heading.
+    `units`, `steps` and `states`, by which text is coloured, go by heading.
     """
     targets = [prom(expr, instant=True, format="table") for expr in exprs]
     named = {"indexByName": {name: i for i, name in enumerate(columns)}, "renameByName": dict(columns),
@@ -123,6 +123,10 @@ def table(title: str, description: str, columns: Mapping[str, str], *exprs: str,
         _override(name, **{"custom.cellOptions": {"type": "color-text"}}, color={"mode": "thresholds"}, thresholds=_steps(limits))
         for name, limits in (steps or {}).items()
     ]  # fmt: skip
+    overrides += [
+        _override(name, **{"custom.cellOptions": {"type": "color-text"}}, mappings=_mappings(known))
+        for name, known in (states or {}).items()
+    ]
     defaults = {"unit": "none", "custom": {"align": "auto", "filterable": True}}
     made = _panel("table", title, description, targets, defaults, {"showHeader": True, "cellHeight": "sm"}, overrides)
     return {**made, "transformations": changes}
@@ -158,10 +162,8 @@ def dashboard(uid: str, title: str, description: str, tags: Sequence[str], rows:
     y = 0
     for height, panels in rows:
         for i, panel in enumerate(panels):
-            width = 24 // len(panels)
-            placed.append(
-                {"id": len(placed) + 1, **panel, "gridPos": {"x": i * width, "y": y, "w": width, "h": height}}
-            )
+            x, end = 24 * i // len(panels), 24 * (i + 1) // len(panels)
+            placed.append({"id": len(placed) + 1, **panel, "gridPos": {"x": x, "y": y, "w": end - x, "h": height}})
         y += height
     alerts = annotation("Alerts", "red", 'ALERTS{alertstate="firing"}', "{{alertname}}", "{{severity}} {{job}}")
     return {
@@ -204,6 +206,10 @@ def _override(name: str, **properties: Any) -> Json:
         "matcher": {"id": "byName", "options": name},
         "properties": [{"id": id, "value": value} for id, value in properties.items()],
     }
+
+
+def _mappings(states: States) -> list[Json]:
+    return [{"type": "value", "options": {value: {"text": text, "color": to} for value, (text, to) in states.items()}}]
 
 
 def _steps(steps: Steps) -> Json:

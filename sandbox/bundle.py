@@ -129,12 +129,13 @@ class Bundle:
         """
         info = engine.info()
         ours = f"linux/{PLATFORMS.get(info.architecture, info.architecture)}"
-        if self.index.platform != ours:
+        here = [image for image in self.index.images if image.platform == ours]
+        if not here:
             raise UsageError(
                 f"the bundle holds images for {self.index.platform}, this engine runs {ours}",
                 f"ask for a bundle that was saved on a computer with {ours}",
             )
-        wanted = [image for image in self.index.images if names is None or image.name in set(names)]
+        wanted = [image for image in here if names is None or image.name in set(names)]
         known = {name: facts for name in engine.image_sizes() if (facts := engine.image_facts(name))}
         missing = [image for image in wanted if not _is_there(image, known.get(image.name))]
         for image in wanted:

@@ -68,7 +68,7 @@ class File:
 
 @dataclass(frozen=True)
 class Index:
-    """What bundle.json says."""
+    """What bundle.json says. `platform`: of the images, several joined by commas."""
 
     version: str
     platform: str

@@ -36,26 +36,34 @@ from sandbox.bundle_format import (
 )
 from sandbox.engine import Engine
 from sandbox.errors import SandboxError, UsageError
+from sandbox.foreign import Foreign
 from sandbox.model import Event, ImageFacts, Say
 
 
 def save(
-    path: Path, names: Sequence[str], wheels: Iterable[Path], platform: str, engine: Engine, limit: int, say: Say
+    path: Path,
+    names: Sequence[str],
+    wheels: Iterable[Path],
+    engine: Engine,
+    limit: int,
+    say: Say,
+    foreign: Sequence[Foreign] = (),
 ) -> list[Path]:
     """Writes a bundle of images that are on this computer; its files, several if `limit` (bytes) is not 0.
 
-    `platform` is such as `linux/amd64`, empty for the engine's own. An interrupted save leaves FILE.partial;
-    the next one goes on from there. Raises SandboxError.
+    `foreign` are those for other platforms than the engine's. An interrupted save leaves FILE.partial; the next one
+    goes on from there. Raises SandboxError.
     """
-    facts = _facts(names, platform, engine)
+    sources = [*_own(names, engine), *foreign]
     writer = parts.Writer(path, limit)
     try:
         files = _resume(writer)
         if files:
             say(Event("notice", text=f"going on where the last save ended: {len(files)} members are kept"))
-        wanted = {layer.removeprefix("sha256:") for name in names for layer in facts[name].layers}
-        configs = _save_layers(writer, engine.save(names), files, wanted, say)
-        images = [_save_config(writer, name, facts[name].platform, configs, files) for name in names]
+        tags = [source.tag for source in sources]
+        wanted = {layer.removeprefix("sha256:") for tag in tags for layer in _facts(tag, engine).layers}
+        configs = _save_layers(writer, engine.save(tags), files, wanted, say)
+        images = [_save_config(writer, source, configs, files) for source in sources]
         for wheel in sorted(wheels):
             files[f"wheels/{wheel.name}"] = _append(writer, f"wheels/{wheel.name}", wheel.read_bytes())
         _save_index(writer, images, files)
@@ -66,22 +74,22 @@ def save(
         raise SandboxError(f"cannot write {path}: {error.strerror or error}", hint) from error
 
 
-def _facts(names: Sequence[str], platform: str, engine: Engine) -> dict[str, ImageFacts]:
-    """What each image is made of. Raises for what cannot go into one bundle."""
-    found = {}
-    for name in names:
-        facts = engine.image_facts(name)
-        if facts is None:
-            raise SandboxError(f"{name} is not on this computer", "`sandbox images pull` gets it")
-        found[name] = facts
-    wanted = platform or next(iter(found.values())).platform
-    if others := [name for name, facts in found.items() if facts.platform != wanted]:
-        here = found[others[0]].platform
+def _own(names: Sequence[str], engine: Engine) -> list[Foreign]:
+    """Images under their own names, all for one platform. Raises UsageError for a stranger among them."""
+    found = [Foreign(name, _facts(name, engine).platform, name) for name in names]
+    if strangers := [image for image in found if image.platform != found[0].platform]:
         raise UsageError(
-            f"{others[0]} is here for {here}, not for {wanted}",
-            f"Docker keeps one platform of an image: save the bundle for {wanted} on a computer of that kind",
+            f"{strangers[0].name} is here for {strangers[0].platform}, not for {found[0].platform}",
+            "`docker rmi` removes it, `sandbox images pull` gets the right one",
         )
     return found
+
+
+def _facts(name: str, engine: Engine) -> ImageFacts:
+    facts = engine.image_facts(name)
+    if facts is None:
+        raise SandboxError(f"{name} is not on this computer", "`sandbox images pull` gets it")
+    return facts
 
 
 def _resume(writer: parts.Writer) -> dict[str, File]:
@@ -135,24 +143,23 @@ def _save_layers(
     return {str(tag): texts[item["Config"]] for item in manifest for tag in item["RepoTags"] or ()}
 
 
-def _save_config(
-    writer: parts.Writer, name: str, platform: str, configs: Mapping[str, bytes], files: dict[str, File]
-) -> Image:
-    if name not in configs:
-        raise SandboxError(f"`docker save` did not give {name}")
-    digest = hashlib.sha256(configs[name]).hexdigest()
-    member = f"images/{digest}.json"
-    if member not in files:
-        files[member] = _append(writer, member, configs[name])
-    layers = tuple(str(layer).removeprefix("sha256:") for layer in json.loads(configs[name])["rootfs"]["diff_ids"])
-    return Image(name, platform, digest, layers)
+def _save_config(writer: parts.Writer, source: Foreign, configs: Mapping[str, bytes], files: dict[str, File]) -> Image:
+    if source.tag not in configs:
+        raise SandboxError(f"`docker save` did not give {source.name}")
+    config = configs[source.tag]
+    digest = hashlib.sha256(config).hexdigest()
+    written = f"images/{digest}.json"
+    if written not in files:
+        files[written] = _append(writer, written, config)
+    layers = tuple(str(layer).removeprefix("sha256:") for layer in json.loads(config)["rootfs"]["diff_ids"])
+    return Image(source.name, source.platform, digest, layers)
 
 
 def _save_index(writer: parts.Writer, images: Sequence[Image], files: Mapping[str, File]) -> None:
     index = {
         "format": FORMAT,
         "version": __version__,
-        "platform": images[0].platform,
+        "platform": ",".join(dict.fromkeys(image.platform for image in images)),
         "images": [asdict(image) for image in images],
         "files": {name: asdict(file) for name, file in files.items()},
     }

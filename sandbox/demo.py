@@ -51,7 +51,7 @@ COUNTER = re.compile(
     r'haproxy_(frontend|server)_http_responses_total{proxy="(\w+)"(?:,server="(\w+)")?,code="(\w+)"} (\d+)'
 )
 TOLD = re.compile(r"(\d\d):(\d\d):(\d\d) (.+)")  # a decision of the release tool
-TESTS = re.compile(r"\d+ passed.* in .*s")
+TESTS = re.compile(r"\d+ passed.* in .*s.*")
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 Closing = Callable[[Callable[[], None]], None]
 commands = logging.getLogger("sandbox.commands")
+FREEZES = 5  # attempts
 HEALTH = re.compile(r"\((?:health: )?(healthy|unhealthy|starting)\)")
 EXIT_CODE = re.compile(r"(?:Exited|Restarting) \((\d+)\)")
 COMPOSE_PROJECT, COMPOSE_SERVICE = "com.docker.compose.project", "com.docker.compose.service"
@@ -79,7 +80,7 @@ class Engine(Protocol):
     def socket(self) -> str: ...
     def image_sizes(self) -> dict[str, int]: ...
     def why_not_pullable(self, image: str) -> str: ...
-    def pull(self, image: str, progress: Callable[[int, int], None]) -> None: ...
+    def pull(self, image: str, progress: Callable[[int, int], None], platform: str = "") -> None: ...
     def tag(self, image: str, name: str) -> None: ...
     def push(self, image: str) -> None: ...
     def image_facts(self, image: str) -> ImageFacts | None: ...
@@ -216,11 +217,14 @@ class ComposeEngine:
             raise _translated(error) from error
         return ""
 
-    def pull(self, image: str, progress: Callable[[int, int], None]) -> None:
-        """Pulls one image, telling bytes done and bytes known so far. Raises SandboxError."""
+    def pull(self, image: str, progress: Callable[[int, int], None], platform: str = "") -> None:
+        """Pulls one image, for the engine's platform unless named, telling bytes done and known so far.
+
+        Raises SandboxError.
+        """
         layers: dict[str, tuple[int, int]] = {}
         with _explained(), _silence_is_the_registry():
-            for line in self._client.api.pull(image, stream=True, decode=True):
+            for line in self._client.api.pull(image, stream=True, decode=True, platform=platform or None):
                 if "error" in line:
                     raise SandboxError(str(line["error"]), _way_out(str(line["error"])))
                 detail = line.get("progressDetail") or {}
@@ -429,7 +433,19 @@ class ComposeEngine:
 
     def pause(self, ids: Sequence[str]) -> None:
         """Freezes containers: they keep their memory and connections, and answer nothing."""
-        self._side_by_side(self._client.api.pause, ids)
+        import docker
+
+        def freeze(id: str) -> None:
+            for attempt in range(FREEZES):
+                try:
+                    return self._client.api.pause(id)
+                except docker.errors.APIError as error:
+                    # On a busy computer the kernel may not get every process to hold still in time.
+                    if "unable to freeze" not in str(error) or attempt == FREEZES - 1:
+                        raise
+                    time.sleep(1)
+
+        self._side_by_side(freeze, ids)
 
     def unpause(self, ids: Sequence[str]) -> None:
         self._side_by_side(self._client.api.unpause, ids)

@@ -38,7 +38,9 @@ FROM = re.compile(r"^FROM (\S+)", re.MULTILINE)
 STEP = re.compile(r"^#\d+ \[ *(\d+)/(\d+)\]")
 LATE = re.compile(r"timeout|timed out|deadline exceeded|canceled|reset by peer|\bEOF\b", re.IGNORECASE)
 UNREACHABLE = re.compile(f"no such host|refused|unreachable|server misbehaving|{LATE.pattern}", re.IGNORECASE)
-FINAL = re.compile("not found|denied|unauthorized|manifest unknown|no such host", re.IGNORECASE)
+FINAL = re.compile(
+    "not found|no matching manifest|does not match|denied|unauthorized|manifest unknown|no such host", re.IGNORECASE
+)
 
 Report = Callable[[Event], None]
 
@@ -201,8 +203,18 @@ def obtain(
 
 
 def pull(image: str, engine: Engine, registry: str, report: Report) -> None:
-    """Pulls with retries (the engine keeps and resumes layers) and gives a mirror's copy its own name."""
+    """Pulls an image and gives a mirror's copy its own name."""
     source = mirrored(image, registry) if registry else image
+    fetch(source, image, engine, report)
+    if source != image:
+        engine.tag(source, image)
+    report(Event("image", image, "present"))
+
+
+def fetch(source: str, image: str, engine: Engine, report: Report, platform: str = "") -> None:
+    """Pulls `source`, for the engine's own platform unless another is named, with retries: the engine keeps and resumes
+    layers. Progress is told of `image`.
+    """
 
     def progress(done: int, total: int) -> None:
         percent = 100 * done / total if total else None
@@ -211,17 +223,14 @@ def pull(image: str, engine: Engine, registry: str, report: Report) -> None:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             report(Event("image", image, "pulling"))
-            engine.pull(source, progress)
-            break
+            engine.pull(source, progress, platform)
+            return
         except SandboxError as error:
             if isinstance(error, EngineError) or attempt == ATTEMPTS or FINAL.search(error.message):
                 text = relay.shown(f"{source} cannot be pulled: {error.message}")
                 raise type(error)(text, error.hint) from error
             report(Event("warning", image, text=f"{relay.shown(error.message)}; trying again"))
             time.sleep(2 ** (attempt - 1))
-    if source != image:
-        engine.tag(source, image)
-    report(Event("image", image, "present"))
 
 
 def build_all(recipes: Iterable[Path], engine: Engine, mode: str, registry: str, report: Report) -> None:

@@ -63,21 +63,21 @@ class Terraform:
         After the first `init`, what `up` made is in the state: a plan has nothing to do.
         """
         self._prepare()
-        if self._made_anew() and arguments[0] in ("plan", "apply", "destroy", "refresh"):
-            self._tell(f"AWS was reset: {self.adopt()} resources are taken into Terraform's state again")
+        if arguments[0] in ("plan", "apply", "destroy", "refresh") and self._made_anew():
+            self._take_over("AWS was reset: the state is not what is there")
         code = processes.foreground(self._command(arguments), self._environ)
         if arguments[0] == "init" and "-help" not in arguments:
             if code:
                 self._tell(NO_PROVIDER)
             elif not (self.folder / STATE).exists():
-                self._first_state()
+                self._take_over("the state is empty")
         return code
 
-    def _first_state(self) -> None:
+    def _take_over(self, otherwise: str) -> None:
         try:
             self._tell(f"{self.adopt()} resources that `sandbox up` made are in Terraform's state")
         except SandboxError as error:
-            self._tell(f"the state is empty. {error.message}")
+            self._tell(f"{otherwise}: {error.message}")
 
     def adopt(self) -> int:
         """Takes what was made at `up` into the state, and changes nothing. Returns how many things there are now.

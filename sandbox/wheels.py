@@ -9,7 +9,7 @@ import re
 import shutil
 import sys
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -19,11 +19,23 @@ from sandbox.errors import SandboxError
 NAME = "sandbox-devops"
 SOURCES = ("sandbox", "compose", "configs", "labs", "setup.cfg", "pyproject.toml", "README.md")
 NOT_IN_WHEEL = ("INSTALLER", "REQUESTED", "RECORD", "direct_url.json")
+# Of an engine's platform: pip's names of the platforms of laptops that have it, the best first.
+TAGS = {
+    "linux/amd64": (
+        ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64"),
+        ("macosx_11_0_x86_64", "macosx_10_13_x86_64", "macosx_10_9_x86_64"),
+    ),
+    "linux/arm64": (
+        ("manylinux_2_28_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64"),
+        ("macosx_11_0_arm64",),
+    ),
+}
 HINT = "the Python packages come from the index that pip uses: is it reachable? `--without-wheels` leaves them out"
 
 
-def collect(folder: Path) -> list[Path]:
-    """Puts the wheels of sandbox and its dependencies, for this Python and platform, into a folder.
+def collect(folder: Path, platforms: Sequence[str] = ()) -> list[Path]:
+    """Puts the wheels of sandbox and its dependencies, for this Python, into a folder: those for this computer, and
+    for laptops, Linux and macOS, whose engines run the other platforms given (`linux/arm64`).
 
     Needs pip and its package index. Raises SandboxError.
     """
@@ -37,6 +49,13 @@ def collect(folder: Path) -> list[Path]:
     except SandboxError as error:
         raise SandboxError(error.message, HINT) from error
     shutil.rmtree(folder / "source", ignore_errors=True)
+    native = [path for path in folder.glob("*.whl") if not path.name.endswith("-none-any.whl")]
+    wanted = ["==".join(path.name.split("-")[:2]) for path in native]
+    for tags in (tags for platform in platforms for tags in TAGS[platform] if wanted):
+        options = [option for tag in tags for option in ("--platform", tag)]
+        download = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        download += ["--only-binary=:all:", "--dest", str(folder), *options, *wanted]
+        processes.run(download, f"collecting the Python packages for {tags[0]}")
     return sorted(folder.glob("*.whl"))
 
 

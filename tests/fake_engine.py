@@ -39,6 +39,8 @@ class FakeEngine:
         self.images: dict[str, int] = {}
         self.registry: set[str] = set()
         self.facts: dict[str, ImageFacts] = {}
+        self.origins: dict[str, str] = {}  # name -> what it was pulled as, if it was tagged since
+        self.platforms: dict[str, str] = {}
         self.built: list[str] = []
         self.sick: set[str] = set()
         self.crashing: set[str] = set()
@@ -77,16 +79,19 @@ class FakeEngine:
         self._alive()
         return "" if image in self.registry else "manifest unknown"
 
-    def pull(self, image: str, progress: Callable[[int, int], None]) -> None:
+    def pull(self, image: str, progress: Callable[[int, int], None], platform: str = "") -> None:
         if image not in self.registry:
             raise SandboxError(f"{image}: manifest unknown")
         progress(50, 100)
         progress(100, 100)
         self.images[image] = 100
+        self.origins[image] = f"{image} {platform}".strip()
+        self.platforms[self.origins[image]] = platform or "linux/amd64"
 
     def tag(self, image: str, name: str) -> None:
         self._known_image(image)
         self.images[name] = self.images[image]
+        self.origins[name] = self.origins.get(image, image)
 
     def push(self, image: str) -> None:
         self._known_image(image)
@@ -94,8 +99,10 @@ class FakeEngine:
 
     def image_facts(self, image: str) -> ImageFacts | None:
         self._alive()
-        digest = hashlib.sha256(_layer(image)).hexdigest()
-        known = self.facts.get(image, ImageFacts("linux/amd64", (f"sha256:{digest}",), 100))
+        origin = self.origins.get(image, image)
+        digest = hashlib.sha256(_layer(origin)).hexdigest()
+        platform = self.platforms.get(origin, "linux/amd64")
+        known = self.facts.get(image, ImageFacts(platform, (f"sha256:{digest}",), 100))
         return known if image in self.images else None
 
     def save(self, images: Sequence[str]) -> Iterator[bytes]:
@@ -110,9 +117,11 @@ class FakeEngine:
 
             for image in images:
                 self._known_image(image)
-                layer = _layer(image)
+                origin = self.origins.get(image, image)
+                layer = _layer(origin)
                 digest = hashlib.sha256(layer).hexdigest()
-                config = {"os": "linux", "architecture": "amd64", "rootfs": {"diff_ids": [f"sha256:{digest}"]}}
+                system, _, architecture = self.platforms.get(origin, "linux/amd64").partition("/")
+                config = {"os": system, "architecture": architecture, "rootfs": {"diff_ids": [f"sha256:{digest}"]}}
                 add(f"blobs/sha256/{digest}", layer)
                 add(f"blobs/sha256/{image}", json.dumps(config).encode())
                 manifest.append({"Config": f"blobs/sha256/{image}", "RepoTags": [image], "Layers": [digest]})

@@ -16,6 +16,8 @@ ask POST /_security/user/elastic/_password "{\"password\":\"$ELASTIC_PASSWORD\"}
 ask PUT /_security/role/logstash_writer @$here/role-logstash.json
 ask PUT /_security/role/exporter @$here/role-exporter.json
 ask PUT /_security/role/reader @$here/role-reader.json
+# When data streams begin a new index: for a laptop sooner than after 50 GB.
+ask PUT /_cluster/settings @$here/cluster-settings.json
 ask PUT /_ingest/pipeline/sandbox-logs @$here/ingest-pipeline.json
 ask PUT /_component_template/sandbox-lifecycle @$here/component-lifecycle.json
 ask PUT /_index_template/logs-sandbox @$here/index-template.json

@@ -213,22 +213,36 @@ def scale(call: Call, wanted: tuple[str, int], timeout: int) -> None:
 
 @click.command()
 @click.argument("service", default="storefront")
-@click.option("--target", type=float, default=20, metavar="RATE", help="Requests a second for one container [20].")
+@click.option("--target", type=float, metavar="RATE", help="Requests a second for one container [20].")
+@click.option("--latency", type=float, metavar="MS", help="Or: 95 of 100 requests take at most so many ms.")
 @click.option("--min", "least", type=int, default=1, metavar="COUNT", help="Containers at least [1].")
 @click.option("--max", "most", type=int, default=4, metavar="COUNT", help="Containers at most [4].")
 @click.option("--cooldown", type=float, default=30, metavar="SECONDS", help="Rest after a change [30].")
 @click.option("--timeout", type=int, default=180, metavar="SECONDS", help="How long to wait until ready.")
 @click.pass_obj
-def autoscale(call: Call, service: str, target: float, least: int, most: int, cooldown: float, timeout: int) -> None:
+def autoscale(
+    call: Call,
+    service: str,
+    target: float | None,
+    latency: float | None,
+    least: int,
+    most: int,
+    cooldown: float,
+    timeout: int,
+) -> None:
     """Scale a service with its load, until ^C.
 
-    Every decision is told with its reason.
+    The target is a rate, a latency or both. Every decision is told with its reason.
     """
     from sandbox import output
     from sandbox.autoscaling import Policy, keep
 
-    policy = Policy(target, least, most, cooldown)
+    if target is None:
+        target = 20 if latency is None else 0
+    policy = Policy(target, latency or 0, least, most, cooldown)
     sandbox = call.sandbox(lambda event: None)
-    output.talk(f"{service}: {target:g} requests a second each, {least} to {most} containers; ^C ends it")
+    targets = [f"{target:g} requests a second each"] if target else []
+    targets += [f"95 of 100 answered within {latency:g} ms"] if latency else []
+    output.talk(f"{service}: {' and '.join(targets)}, {least} to {most} containers; ^C ends it")
     for decision in keep(sandbox, service, policy, timeout):
         output.talk(decision.why)

@@ -69,7 +69,7 @@ def test_build_of_another_job(worker: GroovyWorker, place: Building, monkeypatch
     def build(job: str, parameters: Mapping[str, Any], wait: bool, stopped: Callable[[], bool]) -> Outcome:
         asked.append((job, dict(parameters), wait))
         if job == "unknown":
-            raise LookupError(job)
+            raise LookupError(f"No item named {job} found")
         return Outcome(job, 7, f"http://ci/job/{job}/7/", "FAILURE" if job == "bad" else "SUCCESS", 1500)
 
     monkeypatch.setattr(place, "build", build)
@@ -189,7 +189,7 @@ def test_what_the_place_is_told(worker: GroovyWorker, place: Building) -> None:
     declared = place.declarations
     assert [(p.name, p.kind, p.default, p.choices) for p in declared.parameters] == [
         ("A", "string", "b", ()),
-        ("C", "choice", "", ("x", "y")),
+        ("C", "choice", "x", ("x", "y")),
     ]
     assert declared.triggers == (("cron", "@daily"), ("pollSCM", "H/5 * * * *"))
     assert (declared.keep_builds, declared.concurrent) == (7, False)

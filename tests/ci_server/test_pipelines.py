@@ -85,7 +85,12 @@ def test_a_build_builds_another_and_one_is_stopped(real: Running) -> None:
     real.create("child", "node { sh 'echo child works' }")
     real.create("parent", "def b = build 'child'\necho \"child said ${b.result}\"")
     assert real.build("parent")["result"] == "SUCCESS"
+    assert "\nScheduling project: child\nStarting building: child #1\n" in real.console("parent")
     assert "child said SUCCESS" in real.console("parent")
+    real.create("orphan", "build 'absent'")
+    assert real.build("orphan")["result"] == "FAILURE"
+    assert "Scheduling" not in real.console("orphan")
+    assert "ERROR: No item named absent found" in real.console("orphan")
     real.create("endless", "node { sh 'echo begun; sleep 100' }")
     queued = real.submit("endless")
     until(lambda: "begun" in real.console("endless"))

@@ -68,6 +68,8 @@ def test_paths_cannot_escape(server: Running) -> None:
     (archive / "link").symlink_to("/etc/passwd")
     assert server.get("job/escapes/1/artifact/fine").text == "ok\n"
     assert server.get("job/escapes/ws/fine").ok
+    assert "/job/escapes/ws/fine" in server.get("job/escapes/ws/").text
+    assert "Log in" in requests.get(f"{server.url}job/escapes/ws/", timeout=20).text
     for path in (
         "job/escapes/1/artifact/link",
         "job/escapes/1/artifact/../log",
@@ -78,7 +80,7 @@ def test_paths_cannot_escape(server: Running) -> None:
         "job/escapes/ws/root/etc/passwd",
         "job/escapes/ws/..%2f..%2fci.sqlite",
         "git/..%2fci.sqlite/info/refs",
-        "static/..%2fpages.py",
+        "static/..%2fpage.py",
     ):
         prepared = requests.Request("GET", server.url, auth=AUTH).prepare()
         prepared.url = server.url + path  # as it is, not tidied
@@ -154,3 +156,15 @@ def test_builds_do_not_see_the_servers_secrets(server: Running) -> None:
     server.build("nosy")
     assert AUTH[1] not in server.console("nosy")
     assert f"JENKINS_URL={server.url}" in server.console("nosy")
+
+
+def test_pages_where_jenkins_users_look_for_them(server: Running) -> None:
+    server.create("looked-at", "echo 'x'")
+    server.build("looked-at")
+    for path in ("whoAmI", "manage", "newItem", "view/all/newJob", "me"):
+        assert server.get(path, headers={"Accept": "text/html"}).ok, path
+    for path, target in (("1/changes", "1/#changes"), ("1/parameters", "1/#parameters"), ("buildTimeTrend", "#trend")):
+        answer = server.get(f"job/looked-at/{path}", allow_redirects=False)
+        assert answer.headers["Location"] == f"{server.url}job/looked-at/{target}"
+    server.create("unbuilt", "echo 'x'")
+    assert server.get("job/unbuilt/ws/", headers={"Accept": "text/html"}).status_code == 404

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import yaml
 from logstash_pipeline_parser import Pipeline
 
+from dashboards import kibana
 from sandbox import catalogue, variables
 from sandbox.resources import compose_folder, configs_folder
 
@@ -122,19 +124,47 @@ def test_one_version_and_less_than_three_gigabytes() -> None:
     assert sum(variables.size(variables.expand(container.memory, {})) for container in containers) < 3 * 1024**3
 
 
+def test_kibanas_objects_are_what_make_dashboards_writes() -> None:
+    assert (configs_folder() / "kibana" / "objects.ndjson").read_text(encoding="utf-8") == kibana.TEXT
+
+
 def test_kibanas_objects_refer_to_one_another() -> None:
     there = {(entry["type"], entry["id"]) for entry in OBJECTS}
     assert len(there) == len(OBJECTS)
     for entry in OBJECTS:
+        assert entry["typeMigrationVersion"]
         names = {reference["name"] for reference in entry["references"]}
         assert all((reference["type"], reference["id"]) in there for reference in entry["references"]), entry["id"]
         panels = json.loads(entry["attributes"].get("panelsJSON", "[]"))
-        assert names >= {panel["panelRefName"] for panel in panels}
+        assert names >= {f"{panel['panelIndex']}:{panel['panelRefName']}" for panel in panels}
         source = json.loads(entry["attributes"].get("kibanaSavedObjectMeta", {}).get("searchSourceJSON", "{}"))
         assert source.get("indexRefName", "") in ("", *names)
+        for layer in layers(entry):
+            assert f"indexpattern-datasource-layer-{layer}" in names
 
 
-def test_searches_show_fields_that_exist() -> None:
+def layers(entry: dict[str, Any]) -> dict[str, Any]:
+    state = entry["attributes"].get("state", {})
+    return dict(state.get("datasourceStates", {}).get("formBased", {}).get("layers", {}))
+
+
+def test_panels_lie_beside_one_another_and_hold_charts() -> None:
+    dashboards = [entry for entry in OBJECTS if entry["type"] == "dashboard"]
+    assert len(dashboards) == 3
+    for entry in dashboards:
+        panels = json.loads(entry["attributes"]["panelsJSON"])
+        assert {"lens", "search"} == {panel["type"] for panel in panels}
+        taken = [
+            (x, y)
+            for panel in panels
+            for x in range(panel["gridData"]["x"], panel["gridData"]["x"] + panel["gridData"]["w"])
+            for y in range(panel["gridData"]["y"], panel["gridData"]["y"] + panel["gridData"]["h"])
+        ]
+        assert len(taken) == len(set(taken))
+        assert max(x for x, _ in taken) < 48
+
+
+def known_fields() -> set[str]:
     template = json.loads((configs_folder() / "elasticsearch" / "index-template.json").read_text())
 
     def paths(properties: dict[str, Any], prefix: str = "") -> set[str]:
@@ -143,9 +173,38 @@ def test_searches_show_fields_that_exist() -> None:
             found |= paths(spec["properties"], f"{prefix}{name}.") if "properties" in spec else {prefix + name}
         return found
 
-    known = paths(template["template"]["mappings"]["properties"])
+    return paths(template["template"]["mappings"]["properties"])
+
+
+def test_searches_and_charts_ask_for_fields_that_exist() -> None:
+    known = known_fields()
     for entry in OBJECTS:
-        assert set(entry["attributes"].get("columns", ())) <= known, entry["id"]
+        attributes = entry["attributes"]
+        assert set(attributes.get("columns", ())) <= known, entry["id"]
+        texts = [attributes.get("state", {}).get("query", {}).get("query", "")]
+        texts.append(
+            json.loads(attributes.get("kibanaSavedObjectMeta", {}).get("searchSourceJSON", "{}"))
+            .get("query", {})
+            .get("query", "")
+        )
+        for text in texts:
+            assert set(re.findall(r"([\w.@]+) (?::|>=)", text)) <= known, entry["id"]
+        for layer in layers(entry).values():
+            columns = layer["columns"]
+            assert list(columns) == layer["columnOrder"]
+            used = {column["sourceField"] for column in columns.values()}
+            assert used <= known | {"___records___"}, entry["id"]
+            shown = json.dumps(attributes["state"]["visualization"])
+            assert all(f'"{column}"' in shown for column in columns), entry["id"]
+
+
+@pytest.mark.parametrize("path", sorted((configs_folder() / "kibana" / "rules").iterdir()), ids=lambda path: path.stem)
+def test_alert_asks_for_fields_that_exist(path: Path) -> None:
+    rule = json.loads(path.read_text())
+    query = json.loads(rule["params"]["esQuery"])["query"]
+    assert rule["rule_type_id"] == ".es-query"
+    assert rule["params"]["index"] == ["logs-*-sandbox"]
+    assert set(query["terms"]) <= known_fields()
 
 
 @pytest.mark.parametrize(

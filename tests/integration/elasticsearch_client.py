@@ -46,6 +46,14 @@ pages, after = 0, None
 while hits := client.search(index=stream, size=250, sort=[{"@timestamp": "asc"}], search_after=after)["hits"]["hits"]:
     pages, after = pages + len(hits), hits[-1]["sort"]
 assert pages == 600
+scanned = helpers.scan(client, index=stream, query={"query": {"range": {"took": {"lt": 500}}}}, size=150)
+assert sorted(int(hit["_id"]) for hit in scanned) == list(range(500))
+ordered = helpers.scan(client, index=stream, query={"sort": [{"took": "desc"}]}, size=70, preserve_order=True)
+assert [hit["_source"]["took"] for hit in ordered] == list(reversed(range(600)))
+near = {"match": {"message": {"query": "ordr", "fuzziness": "AUTO"}}}
+found = client.search(index=stream, query=near, size=1, filter_path="hits.total.value,hits.hits._id")
+assert found["hits"]["total"] == {"value": 600}
+assert list(found["hits"]["hits"][0]) == ["_id"]
 aggs = {
     "time": {
         "date_histogram": {"field": "@timestamp", "fixed_interval": "5m"},

@@ -17,7 +17,7 @@ from sandbox import catalogue
 from sandbox.resources import compose_folder, configs_folder
 
 from ..dashboards import FILES, MAY_BE_EMPTY, promql, search, targets
-from .conftest import Run
+from .conftest import PROJECT, Run
 
 LogStore = Callable[[dict[str, Any]], dict[str, Any]]
 PATIENCE = 60.0  # seconds: rates need a few scrapes, and the first orders some shoppers
@@ -84,6 +84,24 @@ def test_panel_shows_log_lines(logstore: LogStore, panel: dict[str, Any], target
         return bool(buckets)
 
     assert shown(panel, ask), f"no lines for {target['query']}"
+
+
+def test_containers_are_asked_about_through_a_guard(stack: Run) -> None:
+    """It tells of our containers, and what they use; neither their settings nor their logs, nor anything else."""
+    asking = """if True:
+        import http.client, sys, container_exporter
+        for path in sys.argv[1:]:
+            try:
+                found = container_exporter.Engine(container_exporter.SOCKET).ask(path)
+                print(*{entry["Labels"]["sandbox.project"] for entry in found})
+            except http.client.HTTPException as error:
+                print(error)
+    """
+    every = '/containers/json?all=1&filters={"label":[]}'
+    name = f"/containers/{PROJECT}-gateway-1/stats"
+    forbidden = ["/info", "/images/json", name, *(f"/containers/{'0' * 64}/{part}" for part in ("json", "logs", "top"))]
+    said = stack("exec", "container-exporter", "python3", "-c", asking, every, *forbidden).stdout.splitlines()
+    assert said == [PROJECT, *(f"GET {path}: HTTP 403" for path in forbidden)]
 
 
 @pytest.mark.parametrize("reset", ["true", "false"])

@@ -64,7 +64,7 @@ def test_bucket_keeps_a_file(localstack: dict[str, str], bucket: str) -> None:
 def test_topic_reaches_a_queue_whose_address_works_here(localstack: dict[str, str]) -> None:
     sqs, sns = client("sqs", localstack), client("sns", localstack)
     queue = sqs.create_queue(QueueName="a-queue")["QueueUrl"]
-    assert queue.startswith(localstack["AWS_ENDPOINT_URL"])
+    assert queue == localstack["AWS_ENDPOINT_URL"] + "/000000000000/a-queue"  # Terraform takes no other form
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     topic = sns.create_topic(Name="a-topic")["TopicArn"]
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})

@@ -7,8 +7,6 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from sandbox.resources import configs_folder
 
 from .conftest import Run
@@ -16,15 +14,17 @@ from .conftest import Run
 CASES = sorted((Path(__file__).parent.parent / "rules").glob("*.yml"))
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
-def test_alerts_fire_when_they_should(stack: Run, case: Path, tmp_path: Path) -> None:
+def test_alerts_fire_when_they_should(stack: Run, tmp_path: Path) -> None:
     rows = json.loads(stack("images", "list", "prometheus", "--json").stdout)
     image = next(row["image"] for row in rows if row["service"] == "prometheus")
-    shutil.copy(case, tmp_path / "tests.yml")
-    shutil.copy(configs_folder() / case.stem / "rules.yml", tmp_path / f"{case.stem}.rules.yml")
+    for case in CASES:
+        shutil.copy(case, tmp_path)
+        shutil.copy(configs_folder() / case.stem / "rules.yml", tmp_path / f"{case.stem}.rules.yml")
     tmp_path.chmod(0o755)
     mount = ["--volume", f"{tmp_path}:/rules:ro", "--workdir", "/rules"]
-    command = ["docker", "run", "--rm", *mount, "--entrypoint", "promtool", image, "test", "rules", "tests.yml"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    command = ["docker", "run", "--rm", *mount, "--entrypoint", "promtool", image, "test", "rules"]
+    done = subprocess.run(
+        [*command, *(case.name for case in CASES)], capture_output=True, text=True, check=False, timeout=120
+    )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "SUCCESS" in done.stdout
+    assert done.stdout.count("SUCCESS") == len(CASES)

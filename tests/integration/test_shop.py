@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import signal
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -128,15 +132,17 @@ def test_faults_are_seen_in_alerts_and_cleared_at_once(stack: Run, shop: str) ->
         assert {f["name"] for f in json.loads(stack("fault", "list", "--json").stdout) if f["amount"]} >= {
             name for name, _ in faults
         }
-        lines = [
-            line for line in stack("logs", "storefront", "--tail", "300").stdout.splitlines() if "labels.fault" in line
-        ]
-        assert lines
+        shown = {(s["metric"]["kind"], s["metric"]["service"]) for s in query(stack, "fault_amount > 0")}
+        assert shown >= {*faults}
+        for name, service in faults:
+            lines = stack("logs", service, "--since", "10m").stdout.splitlines()
+            assert any('"faults: ' in line and name in line for line in lines), (name, service)
     finally:
         stack("traffic", "5")
         assert stack("fault", "clear").returncode == 0
     eventually(lambda: all(requests.get(shop, timeout=5).elapsed.total_seconds() < 0.5 for _ in range(10)), 5)
     assert not [f for f in json.loads(stack("fault", "list", "--json").stdout) if f["amount"]]
+    eventually(lambda: not query(stack, "fault_amount > 0"), 30)
     eventually(lambda: not firing(stack) & {*faults.values(), "StorefrontFaults"}, 150)
 
 
@@ -172,11 +178,29 @@ def test_traffic_keeps_the_rate_it_is_told(stack: Run) -> None:
         stack("traffic", "5")
 
 
-def test_scale_changes_live_and_lasts_and_no_request_is_lost(stack: Run, shop: str) -> None:
+@contextmanager
+def autoscaling(home: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """`sandbox autoscale`, until ^C; what it tells comes on its standard error."""
+    command = [sys.executable, "-m", "sandbox", "--project", PROJECT, "autoscale", *arguments]
+    environ = {**os.environ, "SANDBOX_HOME": str(home)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environ, cwd=home) as process:
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+
+
+def test_scale_changes_live_and_lasts_and_no_request_is_lost(stack: Run, shop: str, home: Path) -> None:
     def running() -> int:
         return len(docker("ps", "-q", "--filter", f"name={PROJECT}-storefront-[0-9]").split())
 
     with visitors(shop) as answers:
+        with autoscaling(home, "--latency", "0.5", "--max", "2", "--cooldown", "0") as process:
+            assert process.stderr
+            assert any("ms at most on 1: 2 needed" in line for line in process.stderr)
+            assert any("on 2: 3 would do, 2 may be" in line for line in process.stderr)
+            assert running() == 2
         done = stack("scale", "storefront=3")
         assert done.returncode == 0, done.stderr
         assert running() == 3

@@ -109,14 +109,14 @@ def test_service_that_never_gets_healthy_is_named_with_its_lines(stack: Run, tmp
     images = json.loads(stack("images", "list", "--profile", "lite", "--json").stdout)
     image = next(row["image"] for row in images if row["service"] == "traffic")
     (tmp_path / "sick.yml").write_text(
-        f"services:\n  sick:\n    image: {image}\n    init: true\n    command: [sh, -c, 'echo last words; sleep 9']\n"
+        f"services:\n  sick:\n    image: {image}\n    init: true\n    command: [sh, -c, 'echo last words; sleep 60']\n"
         "    healthcheck: {test: ['CMD', 'false'], interval: 1s, retries: 99}\n"
     )
-    (tmp_path / "sandbox.yml").write_text("include: [sick.yml]\nservices: [sick]\ntimeout: 5\n")
+    (tmp_path / "sandbox.yml").write_text("include: [sick.yml]\nservices: [sick]\ntimeout: 15\n")
     try:
         done = stack("up", project="sandbox-tests-sick", cwd=tmp_path)
         assert done.returncode == 4
-        assert "sick is not ready after 5 s" in done.stderr
+        assert "sick is not ready after 15 s" in done.stderr
         assert "last words" in done.stderr
         assert docker("ps", "-q", "--filter", "label=sandbox.project=sandbox-tests-sick")
     finally:

@@ -38,16 +38,16 @@ CLIENTS = 50
 
 
 @pytest.fixture(scope="module")
-def profile(stack: Run) -> tuple[str, ...]:
+def profile(run: Run) -> tuple[str, ...]:
     """The options that choose what the workshop needs."""
-    lite = json.loads(stack("profiles", "--json").stdout)["lite"]
+    lite = json.loads(run("profiles", "--json").stdout)["lite"]
     return ("--profile", "lite", "--without", ",".join(name for name in lite if name not in TAKEN))
 
 
 @pytest.fixture(scope="module")
-def bundle(stack: Run, profile: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle(run: Run, profile: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("stick") / "lite.bundle"
-    done = stack("bundle", "save", *profile, str(path))
+    done = run("bundle", "save", *profile, str(path))
     assert done.returncode == 0, done.stderr
     return path
 
@@ -70,8 +70,8 @@ def finished(process: subprocess.Popen[str]) -> tuple[int, str]:
 # --- the bundle ----------------------------------------------------------------------------------
 
 
-def test_saved_bundle_is_whole(stack: Run, bundle: Path) -> None:
-    done = stack("bundle", "verify", str(bundle))
+def test_saved_bundle_is_whole(run: Run, bundle: Path) -> None:
+    done = run("bundle", "verify", str(bundle))
     assert done.returncode == 0, done.stderr
     assert f"whole: {len(Bundle(bundle).names)} images for linux/" in done.stdout
 
@@ -152,7 +152,7 @@ def ip(*arguments: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def room(stack: Run, laptop: PrivateEngine, bundle: Path, profile: tuple[str, ...]) -> Iterator[Room]:
+def room(run: Run, laptop: PrivateEngine, bundle: Path, profile: tuple[str, ...]) -> Iterator[Room]:
     ip("link", "add", "sbroom0", "type", "veth", "peer", "name", "sbroom1", "netns", str(laptop.network.pid))
     try:
         ip("addr", "add", f"{ADDRESS}/24", "dev", "sbroom0")
@@ -160,11 +160,11 @@ def room(stack: Run, laptop: PrivateEngine, bundle: Path, profile: tuple[str, ..
         for command in (["addr", "add", f"{GUEST}/24", "dev", "sbroom1"], ["link", "set", "sbroom1", "up"]):
             subprocess.run(laptop.inside(["ip", *command]), check=True)
         serve = ("serve-images", "--address", ADDRESS, "--port", "5971", "--packages-port", "5972")
-        done = stack(*serve, *profile, "--bundle", str(bundle), project=ROOM)
+        done = run(*serve, *profile, "--bundle", str(bundle), project=ROOM)
         assert done.returncode == 0, done.stderr
         yield Room(done.stdout.splitlines()[-1], laptop)
     finally:
-        stack("down", "--volumes", project=ROOM)
+        run("down", "--volumes", project=ROOM)
         subprocess.run(["ip", "link", "del", "sbroom0"], check=False, capture_output=True)
 
 
@@ -278,16 +278,16 @@ def mount(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
 
 
 def test_save_on_a_full_disk_is_told_and_goes_on_with_more_room(
-    stack: Run, profile: tuple[str, ...], mount: Callable[[str], Path]
+    run: Run, profile: tuple[str, ...], mount: Callable[[str], Path]
 ) -> None:
     target = mount("120m")
     save = ("bundle", "save", *profile, "--without-wheels", str(target / "x.bundle"))
-    full = stack(*save)
+    full = run(*save)
     assert full.returncode == 1
     assert "No space left on device" in full.stderr
     assert "make room, then run it again" in full.stderr
     mount("2g")
-    again = stack(*save)
+    again = run(*save)
     assert again.returncode == 0, again.stderr
     assert "going on where the last save ended" in again.stderr
     Bundle(target / "x.bundle")

@@ -18,6 +18,7 @@ from sandbox import images
 from sandbox.bundle import Bundle
 from sandbox.bundle_saving import save
 from sandbox.errors import EngineError, SandboxError, UsageError
+from sandbox.foreign import pulled
 from sandbox.model import EngineInfo, Event, ImageFacts
 from tests.fake_engine import FakeEngine
 
@@ -53,7 +54,7 @@ def wheel(tmp_path: Path) -> Path:
 @pytest.fixture
 def saved(tmp_path: Path, wheel: Path) -> Path:
     path = tmp_path / "all.bundle"
-    assert save(path, NAMES, [wheel], "", Engine(*NAMES), 0, quiet) == [path]
+    assert save(path, NAMES, [wheel], Engine(*NAMES), 0, quiet) == [path]
     return path
 
 
@@ -114,13 +115,13 @@ class Interrupted(Engine):
 def test_interrupted_save_goes_on_and_ends_the_same(tmp_path: Path, saved: Path, wheel: Path, limit: int) -> None:
     path = tmp_path / "again.bundle"
     with pytest.raises(SandboxError):
-        save(path, NAMES, [wheel], "", Interrupted(*NAMES), limit, quiet)
+        save(path, NAMES, [wheel], Interrupted(*NAMES), limit, quiet)
     partial = sorted(tmp_path.glob("again.bundle.partial*"))[-1]
     assert partial.stat().st_size > 0
     with partial.open("ab") as file:
         file.write(b"half a block")
     said: list[str] = []
-    written = save(path, NAMES, [wheel], "", Engine(*NAMES), limit, lambda event: said.append(event.text))
+    written = save(path, NAMES, [wheel], Engine(*NAMES), limit, lambda event: said.append(event.text))
     assert "going on where the last save ended: 1 members are kept" in said
     assert b"".join(part.read_bytes() for part in written) == saved.read_bytes()
 
@@ -129,12 +130,12 @@ def test_damaged_rest_of_a_save_is_not_used(tmp_path: Path, saved: Path, wheel: 
     data = bytearray(saved.read_bytes())
     data[520] ^= 1
     (tmp_path / "again.bundle.partial").write_bytes(data)
-    save(tmp_path / "again.bundle", NAMES, [wheel], "", Engine(*NAMES), 0, quiet)
+    save(tmp_path / "again.bundle", NAMES, [wheel], Engine(*NAMES), 0, quiet)
     assert (tmp_path / "again.bundle").read_bytes() == saved.read_bytes()
 
 
 def test_parts_are_one_file(tmp_path: Path, saved: Path, wheel: Path) -> None:
-    written = save(tmp_path / "parts", NAMES, [wheel], "", Engine(*NAMES), 1000, quiet)
+    written = save(tmp_path / "parts", NAMES, [wheel], Engine(*NAMES), 1000, quiet)
     assert [path.name for path in written[:2]] == ["parts.001", "parts.002"]
     assert all(path.stat().st_size == 1000 for path in written[:-1])
     for name in (tmp_path / "parts", written[0]):
@@ -299,19 +300,54 @@ def test_another_platform_is_refused_on_both_sides(saved: Path, tmp_path: Path) 
 
     with pytest.raises(UsageError, match="for linux/amd64, this engine runs linux/arm64"):
         Bundle(saved).load(Arm(), quiet)
-    with pytest.raises(UsageError, match="is here for linux/amd64, not for linux/arm64"):
-        save(tmp_path / "arm", NAMES, [], "linux/arm64", Engine(*NAMES), 0, quiet)
+    engine = Engine(*NAMES)
+    engine.facts[NAMES[1]] = ImageFacts("linux/arm64", ("sha256:0",), 1)
+    with pytest.raises(UsageError, match="is here for linux/arm64, not for linux/amd64"):
+        save(tmp_path / "arm", NAMES, [], engine, 0, quiet)
     assert not list(tmp_path.glob("arm*"))
+
+
+def test_a_bundle_may_hold_several_platforms_and_each_engine_takes_its_own(tmp_path: Path) -> None:
+    class Arm(Engine):
+        def info(self) -> EngineInfo:
+            return replace(super().info(), architecture="aarch64")
+
+    name = NAMES[1]
+    engine = Engine(name)
+    engine.registry = {name}
+    own = engine.image_facts(name)
+    plan = images.ImagePlan("b", "B_IMAGE", name, name, "present", 0, None)
+    with pulled([plan], ["linux/arm64"], engine, "", quiet) as others:
+        save(tmp_path / "both", [name], [], engine, 0, quiet, others)
+    assert (list(engine.images), engine.image_facts(name)) == ([name], own), "the engine's own is back"
+    found = Bundle(tmp_path / "both")
+    found.verify(quiet)
+    assert found.index.platform == "linux/amd64,linux/arm64"
+    for loading in (Engine(), Arm()):
+        assert found.load(loading, quiet) == [name]
+        assert len(loading.loaded) == 1
+        assert len([member for member in loading.loaded[0] if member.endswith("layer.tar")]) == 1
+
+
+def test_what_is_built_here_cannot_be_had_for_another_platform() -> None:
+    plan = images.ImagePlan("a", "A_IMAGE", NAMES[0], NAMES[0], "present", 0, None)
+    engine = Engine(*NAMES)
+    with (
+        pytest.raises(UsageError, match="built here, so not to be had for linux/arm64: sandbox/a:1"),
+        pulled([plan], ["linux/arm64"], engine, "", quiet),
+    ):
+        pass
+    assert list(engine.images) == NAMES
 
 
 def test_an_image_that_is_not_here_cannot_be_saved(tmp_path: Path) -> None:
     with pytest.raises(SandboxError, match="b:2 is not on this computer"):
-        save(tmp_path / "x", NAMES, [], "", Engine(NAMES[0]), 0, quiet)
+        save(tmp_path / "x", NAMES, [], Engine(NAMES[0]), 0, quiet)
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(SandboxError, match="cannot write"):
-        save(tmp_path / "none" / "x", NAMES, [], "", Engine(*NAMES), 0, quiet)
+        save(tmp_path / "none" / "x", NAMES, [], Engine(*NAMES), 0, quiet)
 
 
 def test_a_dead_engine_is_told(saved: Path) -> None:

@@ -196,7 +196,7 @@ def test_nothing_is_done_when_one_image_cannot_be_had(plan_for: Callable[..., Im
 def test_a_broken_pull_is_tried_again(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     tries: list[str] = []
 
-    def breaks_once(image: str, progress: Callable[[int, int], None]) -> None:
+    def breaks_once(image: str, progress: Callable[[int, int], None], platform: str) -> None:
         tries.append(image)
         if len(tries) == 1:
             raise SandboxError("unexpected EOF")

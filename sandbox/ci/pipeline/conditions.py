@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sandbox.ci.groovy.worker import Closure, Failure
+from sandbox.ci.groovy.values import Closure
+from sandbox.ci.groovy.worker import Failure
 from sandbox.ci.model import Result
 from sandbox.ci.pipeline.declarative import Condition
 from sandbox.ci.pipeline.line import Line, result_of

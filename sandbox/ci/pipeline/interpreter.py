@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.ci.groovy.worker import Closure, Described, Failure, Opaque
+from sandbox.ci.groovy.values import Closure, Described, Opaque
+from sandbox.ci.groovy.worker import Failure
 from sandbox.ci.model import Result
 from sandbox.ci.pipeline import conditions, properties, symbols, words
+from sandbox.ci.pipeline.binding import bind
 from sandbox.ci.pipeline.declarative import (
     Agent,
     Axes,
@@ -229,8 +231,6 @@ class Interpreter:
             call = remaining[index]
             name = str(call.name)
             args = self.arguments(line, call)
-            from sandbox.ci.pipeline.run import bind
-
             arguments, _ = bind(steps()[name], [*args, Closure(0)], line)
             return line.block(name, arguments, lambda: nest(index + 1))
 

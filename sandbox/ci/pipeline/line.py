@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox.ci.groovy.worker import INTERRUPTED, Closure, Failure, Strand
+from sandbox.ci.groovy.values import Closure
+from sandbox.ci.groovy.worker import INTERRUPTED, Failure, Strand
 from sandbox.ci.model import Aborted, Node, Result
 
 if TYPE_CHECKING:

@@ -87,7 +87,7 @@ class LocalPlace:
         raise Aborted("Rejected: nobody can answer an input here; run it as a job of the ci service")
 
     def build(self, job: str, parameters: Mapping[str, Any], wait: bool, stopped: Callable[[], bool]) -> Outcome:
-        raise LookupError(job)
+        raise LookupError(f"No item named {job} found")
 
     @contextlib.contextmanager
     def lock(self, resource: str, stopped: Callable[[], bool]) -> Iterator[None]:

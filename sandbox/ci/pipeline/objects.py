@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sandbox.ci.groovy.worker import Closure, Failure, Opaque, Remote, ResultValue
+from sandbox.ci.groovy.values import Closure, Opaque, Remote, ResultValue
+from sandbox.ci.groovy.worker import Failure
 from sandbox.ci.model import Result
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sandbox.ci.groovy.worker import Described
+from sandbox.ci.groovy.values import Described
 from sandbox.ci.model import Parameter
 from sandbox.ci.pipeline.declarative import Call, Calls
 from sandbox.ci.pipeline.line import Line

@@ -16,9 +16,11 @@ from werkzeug.wrappers import Response
 
 from sandbox.ci.model import Parameter
 from sandbox.ci.server import home, log
+from sandbox.ci.server.addresses import job_path
 from sandbox.ci.server.ansi import Painter
 from sandbox.ci.server.beans import artifacts
-from sandbox.ci.server.scheduler import job_path, plain_cause, user_cause
+from sandbox.ci.server.causes import plain_cause, user_cause
+from sandbox.ci.server.junit import test_report
 from sandbox.ci.server.security import NOBODY
 from sandbox.ci.server.stages import Stages
 from sandbox.ci.server.web import Call, get, json_answer, post, text
@@ -178,8 +180,8 @@ def build_object(call: Call, path: str, number: str, format: str) -> Response:
 
 
 @get(f"{BUILD}/testReport/{FORMAT}")
-def test_report(call: Call, path: str, number: str, format: str) -> Response:
-    report = call.beans.test_report(*call.build(path, number))
+def tests(call: Call, path: str, number: str, format: str) -> Response:
+    report = test_report(call.server.store, call.server.home, *call.build(path, number))
     if report is None:
         raise NotFound("This build has no test results")
     return call.exposed(report, format)
@@ -246,14 +248,6 @@ def zipped(call: Call, path: str, number: str, name: str, inner: str = "") -> Re
 @get(f"{BUILD}/artifact/<path:inner>")
 def artifact(call: Call, path: str, number: str, inner: str) -> Response:
     return send_inside(call, _folder(call, path, number) / "artifacts", inner)
-
-
-@get("/<jobs:path>/ws/<path:inner>")
-def workspace_file(call: Call, path: str, inner: str) -> Response:
-    if not call.caller.known:
-        raise Forbidden("anonymous is missing the Job/Workspace permission")
-    call.job(path)
-    return send_inside(call, call.server.home.workspace(path), inner)
 
 
 def send_inside(call: Call, folder: Path, inner: str) -> Response:

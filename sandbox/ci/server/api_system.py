@@ -7,11 +7,9 @@ from urllib.parse import quote
 from werkzeug.exceptions import BadRequest, Conflict, Forbidden, NotFound
 from werkzeug.wrappers import Response
 
-from sandbox.ci.server import configuration, nodes
+from sandbox.ci.server import configuration, nodes, plugins
 from sandbox.ci.server.agents import BUILT_IN, Agent
-from sandbox.ci.server.beans import plugin_bean
 from sandbox.ci.server.exposed import Bean
-from sandbox.ci.server.plugins import PLUGINS
 from sandbox.ci.server.security import ADMIN
 from sandbox.ci.server.web import CRUMB, Call, get, json_answer, post, text
 
@@ -60,7 +58,7 @@ def me(call: Call, format: str) -> Response:
 
 @get(f"/user/<id>/{FORMAT}")
 def user(call: Call, id: str, format: str) -> Response:
-    found = call.beans.user(id)
+    found = call.accounts.user(id)
     if found is None:
         raise NotFound(f"There is no user {id}")
     return call.exposed(found, format)
@@ -68,7 +66,7 @@ def user(call: Call, id: str, format: str) -> Response:
 
 @get(f"/asynchPeople/{FORMAT}", f"/people/{FORMAT}")
 def people(call: Call, format: str) -> Response:
-    return call.exposed(call.beans.people(), format)
+    return call.exposed(call.accounts.people(), format)
 
 
 @post(f"/user/<id>/{TOKENS}/generateNewToken", f"/me/{TOKENS}/generateNewToken")
@@ -253,15 +251,15 @@ def restart(call: Call) -> Response:
 
 
 @get(f"/pluginManager/{FORMAT}")
-def plugins(call: Call, format: str) -> Response:
-    return call.exposed(call.beans.plugins(), format)
+def plugin_manager(call: Call, format: str) -> Response:
+    return call.exposed(plugins.plugin_list(), format)
 
 
 @get(f"/pluginManager/plugin/<name>/{FORMAT}")
 def plugin(call: Call, name: str, format: str) -> Response:
-    if name not in PLUGINS:
+    if name not in plugins.PLUGINS:
         raise NotFound(f"There is no plugin {name}")
-    return call.exposed(plugin_bean(name), format)
+    return call.exposed(plugins.plugin(name), format)
 
 
 @get(f"/updateCenter/{FORMAT}")

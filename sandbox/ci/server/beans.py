@@ -1,23 +1,22 @@
-"""Jobs, builds, queue, agents, views and people as objects of the remote API, with Jenkins' classes and fields."""
+"""Jobs, builds, queue, agents and views as objects of the remote API, with Jenkins' classes and fields."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from sandbox.ci.model import Parameter
-from sandbox.ci.server import configuration, credentials
+from sandbox.ci.server import configuration
+from sandbox.ci.server.addresses import job_path
 from sandbox.ci.server.agents import BUILT_IN, Agent
+from sandbox.ci.server.changes import change_sets, culprits
 from sandbox.ci.server.exposed import Bean
-from sandbox.ci.server.home import read_json
-from sandbox.ci.server.plugins import PLUGINS
-from sandbox.ci.server.scheduler import Waiting, job_path
+from sandbox.ci.server.parameters import parameter_definition, parameter_value
+from sandbox.ci.server.scheduler import Waiting
 from sandbox.ci.store import FREESTYLE, MULTIBRANCH, PIPELINE, Build, Item, now
 
 if TYPE_CHECKING:
@@ -33,15 +32,6 @@ PERMALINKS = {
     "lastSuccessfulBuild": "building = 0 AND result IN ('SUCCESS', 'UNSTABLE')",
     "lastUnstableBuild": "building = 0 AND result = 'UNSTABLE'",
     "lastUnsuccessfulBuild": "building = 0 AND result <> 'SUCCESS'",
-}
-PARAMETERS = {
-    "string": ("hudson.model.StringParameter", "StringParameterDefinition"),
-    "text": ("hudson.model.TextParameter", "TextParameterDefinition"),
-    "booleanParam": ("hudson.model.BooleanParameter", "BooleanParameterDefinition"),
-    "choice": ("hudson.model.ChoiceParameter", "ChoiceParameterDefinition"),
-    "password": ("hudson.model.PasswordParameter", "PasswordParameterDefinition"),
-    "file": ("hudson.model.FileParameter", "FileParameterDefinition"),
-    "run": ("hudson.model.RunParameter", "RunParameterDefinition"),
 }
 SHOWN_BUILDS = 100
 QUEUE = "hudson.model.Queue$"
@@ -209,8 +199,8 @@ class Beans:
             "result": build.result or None,
             "timestamp": build.started,
             "url": url,
-            "changeSets": lambda: self._change_sets(folder),
-            "culprits": lambda: self._culprits(folder),
+            "changeSets": lambda: change_sets(self.url, folder),
+            "culprits": lambda: culprits(self.url, folder),
             "nextBuild": lambda: self._found(item, f"number > {int(build.number)}", newest=False),
             "previousBuild": lambda: self._found(item, f"number < {int(build.number)}", newest=True),
         }
@@ -220,24 +210,6 @@ class Beans:
         """Milliseconds that a build takes, from the last good ones; -1 if there is none."""
         good = [b.duration for b in self._store.builds(item.id, 10) if b.result in ("SUCCESS", "UNSTABLE")][:3]
         return sum(good) // len(good) if good else -1
-
-    def test_report(self, item: Item, build: Build) -> Bean | None:
-        cases = read_json(self._server.home.build(item.id, build.number) / "tests.json", None)
-        if cases is None:
-            return None
-        before = self._failures_before(item, build)
-        suites: dict[str, list[dict[str, Any]]] = {}
-        for case in cases:
-            suites.setdefault(case["suite"], []).append(case)
-        fields = {
-            "duration": sum(case["duration"] for case in cases),
-            "empty": not cases,
-            "failCount": build.failed,
-            "passCount": build.passed,
-            "skipCount": build.skipped,
-            "suites": [self._suite(build, name, members, before) for name, members in suites.items()],
-        }
-        return Bean("hudson.tasks.junit.TestResult", fields)
 
     # Queue
 
@@ -322,77 +294,6 @@ class Beans:
         }
         cls = "hudson.model.Hudson$MasterComputer" if first else "hudson.slaves.SlaveComputer"
         return Bean(cls, fields, tuple(fields))
-
-    # People, credentials, plugins
-
-    def user(self, id: str) -> Bean | None:
-        row = self._store.user(id)
-        if row is None:
-            return None
-        fields = {
-            "absoluteUrl": f"{self.url}user/{quote(id, safe='')}",
-            "description": row["description"] or None,
-            "fullName": row["full_name"],
-            "id": id,
-            "property": [{"_class": "jenkins.security.ApiTokenProperty"}],
-        }
-        return Bean("hudson.model.User", fields, ("absoluteUrl", "fullName"))
-
-    def people(self) -> Bean:
-        users = [
-            {"_class": "hudson.model.View$UserInfo", "lastChange": None, "project": None, "user": self.user(id)}
-            for id in self._store.users()
-        ]
-        return Bean("hudson.model.View$AsynchPeople$People", {"users": users})
-
-    def credential_stores(self) -> Bean:
-        return Bean(
-            "com.cloudbees.plugins.credentials.ViewCredentialsAction$RootActionImpl", {"stores": {"system": {}}}
-        )
-
-    def credential_store(self, owner: str) -> Bean:
-        domains = {name: self.domain(owner, name) for name in self._store.domains(owner)}
-        name = "folder" if owner else "system"
-        return Bean(
-            "com.cloudbees.hudson.plugins.folder.properties.FolderCredentialsProvider$FolderCredentialsProperty"
-            "$CredentialsStoreActionImpl"
-            if owner
-            else "com.cloudbees.plugins.credentials.SystemCredentialsProvider$UserFacingAction",
-            {"domains": domains, "name": name},
-        )
-
-    def domain(self, owner: str, name: str) -> Bean:
-        everything = name == "_"
-        fields = {
-            "credentials": lambda: [
-                self.credential(owner, name, id, xml) for id, xml in self._store.credentials(owner, name).items()
-            ],
-            "description": "Credentials that should be available irrespective of domain." if everything else "",
-            "displayName": "Global credentials (unrestricted)" if everything else name,
-            "fullDisplayName": f"{owner or 'System'} » {'Global credentials (unrestricted)' if everything else name}",
-            "fullName": f"{owner or 'system'}/{name}",
-            "global": everything,
-            "urlName": name,
-        }
-        cls = "com.cloudbees.plugins.credentials.CredentialsStoreAction$DomainWrapper"
-        return Bean(cls, fields, ("urlName",))
-
-    def credential(self, owner: str, domain: str, id: str, xml: str) -> Bean:
-        read = credentials.read(xml)
-        shown = f"{read.username}/******" if read.username else read.file_name or read.description or id
-        fields = {
-            "description": read.description,
-            "displayName": shown,
-            "fingerprint": None,
-            "fullName": f"{owner or 'system'}/{domain}/{id}",
-            "id": id,
-            "typeName": credentials.type_name(xml),
-        }
-        cls = "com.cloudbees.plugins.credentials.CredentialsStoreAction$CredentialsWrapper"
-        return Bean(cls, fields, ("description", "displayName", "fingerprint", "fullName", "id", "typeName"))
-
-    def plugins(self) -> Bean:
-        return Bean("hudson.LocalPluginManager", {"plugins": lambda: [plugin_bean(name) for name in PLUGINS]})
 
     # Inside
 
@@ -544,84 +445,6 @@ class Beans:
                 found.append(Bean("hudson.model.OneOffExecutor", fields))
         return found
 
-    def _change_sets(self, folder: Path) -> list[dict[str, Any]]:
-        commits = read_json(folder / "changes.json", [])
-        if not commits:
-            return []
-        items = [self._change(commit) for commit in commits]
-        return [{"_class": "hudson.plugins.git.GitChangeSetList", "items": items, "kind": "git"}]
-
-    def _change(self, commit: Mapping[str, Any]) -> dict[str, Any]:
-        message = str(commit.get("message", ""))
-        moment = int(commit.get("timestamp", 0))
-        paths = [str(path if isinstance(path, str) else path.get("file", "")) for path in commit.get("paths", ())]
-        author = str(commit.get("author", ""))
-        return {
-            "_class": "hudson.plugins.git.GitChangeSet",
-            "affectedPaths": paths,
-            "author": {"absoluteUrl": f"{self.url}user/{quote(author, safe='')}", "fullName": author},
-            "authorEmail": commit.get("email", ""),
-            "comment": message if message.endswith("\n") else f"{message}\n",
-            "commitId": commit.get("id", ""),
-            "date": datetime.fromtimestamp(moment / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S +0000"),
-            "id": commit.get("id", ""),
-            "msg": message.partition("\n")[0],
-            "paths": [{"editType": "edit", "file": path} for path in paths],
-            "timestamp": moment,
-        }
-
-    def _culprits(self, folder: Path) -> list[dict[str, Any]]:
-        authors = dict.fromkeys(str(commit.get("author", "")) for commit in read_json(folder / "changes.json", []))
-        return [{"absoluteUrl": f"{self.url}user/{quote(name, safe='')}", "fullName": name} for name in authors]
-
-    def _failures_before(self, item: Item, build: Build) -> dict[tuple[str, str], int]:
-        """Tests that failed in the build with tests before this one; since which build."""
-        before = self._store.find_build(item.id, f"number < {int(build.number)} AND passed + failed + skipped > 0")
-        if before is None or not before.failed:
-            return {}
-        cases = read_json(self._server.home.build(item.id, before.number) / "tests.json", [])
-        return {(c["class_name"], c["name"]): before.number for c in cases if c["status"] == "FAILED"}
-
-    def _suite(
-        self, build: Build, name: str, cases: list[dict[str, Any]], before: Mapping[tuple[str, str], int]
-    ) -> dict[str, Any]:
-        return {
-            "cases": [self._case(build, case, before) for case in cases],
-            "duration": sum(case["duration"] for case in cases),
-            "enclosingBlockNames": [],
-            "enclosingBlocks": [],
-            "id": None,
-            "name": name,
-            "nodeId": None,
-            "stderr": None,
-            "stdout": None,
-            "timestamp": None,
-        }
-
-    def _case(self, build: Build, case: Mapping[str, Any], before: Mapping[tuple[str, str], int]) -> dict[str, Any]:
-        since = before.get((case["class_name"], case["name"]))
-        status = case["status"]
-        if status == "FAILED" and since is None:
-            status = "REGRESSION"
-        elif status == "PASSED" and since is not None:
-            status = "FIXED"
-        failed = case["status"] == "FAILED"
-        return {
-            "testActions": [],
-            "age": build.number - (since or build.number) + 1 if failed else 0,
-            "className": case["class_name"],
-            "duration": case["duration"],
-            "errorDetails": (case["message"] or None) if failed else None,
-            "errorStackTrace": (case["details"] or None) if failed else None,
-            "failedSince": (since or build.number) if failed else 0,
-            "name": case["name"],
-            "skipped": case["status"] == "SKIPPED",
-            "skippedMessage": (case["message"] or None) if case["status"] == "SKIPPED" else None,
-            "status": status,
-            "stderr": case["stderr"] or None,
-            "stdout": case["stdout"] or None,
-        }
-
 
 def all_view(owner: str) -> str:
     """Jenkins names it so at the top, and otherwise in folders."""
@@ -644,57 +467,6 @@ def view_items(items: Sequence[Item], xml: str) -> list[Item]:
     except re.error:
         regex = None
     return [item for item in items if item.name in names or (regex and regex.fullmatch(item.name))]
-
-
-def parameter_definition(parameter: Parameter) -> dict[str, Any]:
-    prefix, kind = PARAMETERS[parameter.kind]
-    value: dict[str, Any] = {"_class": f"{prefix}Value", "name": parameter.name, "value": parameter.default}
-    if parameter.kind == "password":
-        value.pop("value")
-    found: dict[str, Any] = {
-        "_class": f"{prefix}Definition",
-        "defaultParameterValue": None if parameter.kind == "file" else value,
-        "description": parameter.description,
-        "name": parameter.name,
-        "type": kind,
-    }
-    if parameter.kind == "choice":
-        found["choices"] = list(parameter.choices)
-        value["_class"] = "hudson.model.StringParameterValue"
-    return found
-
-
-def parameter_value(name: str, value: Any, kind: str) -> dict[str, Any]:
-    if kind in ("password", "file"):
-        return {"_class": f"{PARAMETERS[kind][0]}Value", "name": name}
-    if isinstance(value, bool):
-        return {"_class": "hudson.model.BooleanParameterValue", "name": name, "value": value}
-    cls = "hudson.model.TextParameterValue" if kind == "text" else "hudson.model.StringParameterValue"
-    return {"_class": cls, "name": name, "value": value}
-
-
-def plugin_bean(name: str) -> Bean:
-    version, title = PLUGINS[name]
-    fields: dict[str, Any] = {
-        "active": True,
-        "backupVersion": None,
-        "bundled": False,
-        "deleted": False,
-        "dependencies": [],
-        "detached": False,
-        "downgradable": False,
-        "enabled": True,
-        "hasUpdate": False,
-        "longName": title,
-        "minimumJavaVersion": "17",
-        "pinned": False,
-        "requiredCoreVersion": "2.479.3",
-        "shortName": name,
-        "supportsDynamicLoad": "MAYBE",
-        "url": f"https://plugins.jenkins.io/{name}",
-        "version": version,
-    }
-    return Bean("hudson.PluginWrapper", fields, tuple(fields))
 
 
 def artifacts(folder: Path) -> Iterator[tuple[Path, Path]]:

@@ -12,9 +12,10 @@ from urllib.parse import quote
 
 from sandbox.ci.model import Source
 from sandbox.ci.server import configuration
+from sandbox.ci.server.causes import plain_cause
 from sandbox.ci.server.configuration import Definition
 from sandbox.ci.server.repositories import GitError, Head
-from sandbox.ci.server.scheduler import Scheduler, plain_cause
+from sandbox.ci.server.scheduler import Scheduler
 from sandbox.ci.store import PIPELINE, Item, Taken
 
 INDEXING = "jenkins.branch.BranchIndexingCause"

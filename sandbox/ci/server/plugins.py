@@ -2,6 +2,12 @@
 these are about the ones of 2025.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
+from sandbox.ci.server.exposed import Bean
+
 PLUGINS = {
     "ansicolor": ("1.0.6", "AnsiColor"),
     "cloudbees-folder": ("6.1012.v79a_86a_1ea_c1f", "Folders Plugin"),
@@ -31,3 +37,31 @@ PLUGINS = {
     "workflow-multibranch": ("806.vb_b_688f609ee9", "Pipeline: Multibranch"),
     "ws-cleanup": ("0.48", "Workspace Cleanup Plugin"),
 }
+
+
+def plugin_list() -> Bean:
+    return Bean("hudson.LocalPluginManager", {"plugins": lambda: [plugin(name) for name in PLUGINS]})
+
+
+def plugin(name: str) -> Bean:
+    version, title = PLUGINS[name]
+    fields: dict[str, Any] = {
+        "active": True,
+        "backupVersion": None,
+        "bundled": False,
+        "deleted": False,
+        "dependencies": [],
+        "detached": False,
+        "downgradable": False,
+        "enabled": True,
+        "hasUpdate": False,
+        "longName": title,
+        "minimumJavaVersion": "17",
+        "pinned": False,
+        "requiredCoreVersion": "2.479.3",
+        "shortName": name,
+        "supportsDynamicLoad": "MAYBE",
+        "url": f"https://plugins.jenkins.io/{name}",
+        "version": version,
+    }
+    return Bean("hudson.PluginWrapper", fields, tuple(fields))

@@ -8,21 +8,22 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from sandbox.ci.model import Aborted, Credential, Declared, Outcome, Parameter
 from sandbox.ci.server import configuration, credentials, home, log
+from sandbox.ci.server.addresses import job_path
 from sandbox.ci.server.agents import Agents
 from sandbox.ci.server.build import TICK, RunningBuild
+from sandbox.ci.server.causes import CAUSE_NAMES, upstream_cause
 from sandbox.ci.server.configuration import Definition
 from sandbox.ci.server.execution import Executor
 from sandbox.ci.server.home import Home
 from sandbox.ci.server.libraries import Libraries
+from sandbox.ci.server.locks import Locks, Milestones
 from sandbox.ci.server.repositories import Repositories
 from sandbox.ci.server.topics import Topics
 from sandbox.ci.store import FREESTYLE, Build, Item, Queued, Store, now
@@ -294,10 +295,13 @@ class Scheduler:
     ) -> Outcome:
         """The `build` step; a relative name starts at the parent's folder. Raises LookupError."""
         item = self.find_job(job, parent.item.parent)
-        if item is None or item.holds_items:
+        if item is None:
             raise LookupError(f"No item named {job} found")
+        if item.holds_items:
+            raise LookupError(f"The item named {job} is a folder, which is not something that can be built")
         if item.disabled:
-            raise LookupError(f"Cannot build {job}: it is disabled")
+            raise LookupError(f"Failed to trigger build of {item.path}: it is disabled")
+        parent.say(f"Scheduling project: {item.path.replace('/', ' » ')}")
         id = self.submit(item, [upstream_cause(parent.item.path, parent.number, self.url)], parameters, delay=0)
         if not wait:
             return Outcome(item.path, 0, self.job_url(item.path), "")
@@ -488,94 +492,3 @@ class Scheduler:
         except OSError as error:
             logger.error("the log of build %s cannot be completed: %s", build.id, error)
         self.store.end_build(build.id, "ABORTED", max(1, now() - build.started))
-
-
-class Locks:
-    """The resources of the `lock` step: one holder each, first come first served."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._lines: dict[str, list[object]] = {}
-
-    @contextmanager
-    def held(self, resource: str, check: Callable[[], None]) -> Iterator[None]:
-        ticket = object()
-        with self._changed:
-            self._lines.setdefault(resource, []).append(ticket)
-        try:
-            with self._changed:
-                while self._lines[resource][0] is not ticket:
-                    self._changed.wait(TICK)
-                    check()
-            yield
-        finally:
-            with self._changed:
-                self._lines[resource].remove(ticket)
-                if not self._lines[resource]:
-                    del self._lines[resource]
-                self._changed.notify_all()
-
-
-class Milestones:
-    """How far the builds of each job came."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._passed: dict[tuple[int, int], int] = {}  # job and ordinal -> the newest build that passed it
-        self._running: dict[int, dict[int, tuple[RunningBuild, int]]] = {}  # job -> build number -> its last ordinal
-
-    def passed(self, build: RunningBuild, ordinal: int) -> None:
-        """Raises Aborted if a newer build was here before; older ones that are not so far are stopped."""
-        with self._lock:
-            key = (build.item.id, ordinal)
-            newest = self._passed.get(key, 0)
-            if newest > build.number:
-                raise Aborted(f"Superseded by #{newest}")
-            self._passed[key] = build.number
-            running = self._running.setdefault(build.item.id, {})
-            running[build.number] = (build, ordinal)
-            older = [other for number, (other, at) in running.items() if number < build.number and at < ordinal]
-        for other in older:
-            other.stop(f"Superseded by #{build.number}")
-
-    def done(self, build: RunningBuild) -> None:
-        with self._lock:
-            self._running.get(build.item.id, {}).pop(build.number, None)
-
-
-CAUSE_NAMES = {
-    "UserIdCause": "MANUALTRIGGER",
-    "TimerTriggerCause": "TIMERTRIGGER",
-    "SCMTriggerCause": "SCMTRIGGER",
-    "UpstreamCause": "UPSTREAMTRIGGER",
-    "RemoteCause": "REMOTECAUSE",
-    "BranchIndexingCause": "BRANCHINDEXING",
-}
-
-
-def job_path(path: str) -> str:
-    """`job/team/job/web/` for "team/web", ready for a URL."""
-    return "".join(f"job/{quote(name, safe='')}/" for name in path.split("/")) if path else ""
-
-
-def user_cause(user: str, full_name: str) -> dict[str, Any]:
-    return {
-        "_class": "hudson.model.Cause$UserIdCause",
-        "shortDescription": f"Started by user {full_name}",
-        "userId": user,
-        "userName": full_name,
-    }
-
-
-def upstream_cause(path: str, number: int, url: str) -> dict[str, Any]:
-    return {
-        "_class": "hudson.model.Cause$UpstreamCause",
-        "shortDescription": f'Started by upstream project "{path}" build number {number}',
-        "upstreamBuild": number,
-        "upstreamProject": path,
-        "upstreamUrl": job_path(path),
-    }
-
-
-def plain_cause(cls: str, text: str) -> dict[str, Any]:
-    return {"_class": cls, "shortDescription": text}

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from sandbox import yamlfile
 from sandbox.ci.model import Credential, Declared, Source
 from sandbox.ci.server import configuration, credentials
+from sandbox.ci.server.causes import plain_cause
 from sandbox.ci.server.configuration import BadConfiguration, Definition
 from sandbox.ci.server.libraries import Library
 from sandbox.ci.server.repositories import GitError, Repositories
-from sandbox.ci.server.scheduler import plain_cause
 from sandbox.ci.store import FOLDER, MULTIBRANCH, PIPELINE, Item
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from urllib.parse import quote
 
 from sandbox.ci.model import Parameter
 from sandbox.ci.server import log
-from sandbox.ci.server.beans import PARAMETERS, artifacts
+from sandbox.ci.server.addresses import job_path
+from sandbox.ci.server.beans import artifacts
 from sandbox.ci.server.home import read_json
-from sandbox.ci.server.scheduler import job_path
+from sandbox.ci.server.parameters import PARAMETERS
 from sandbox.ci.store import Build, Item, now
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 from sandbox.ci.cron import Schedule
 from sandbox.ci.server.branches import Branches
+from sandbox.ci.server.causes import plain_cause, upstream_cause
 from sandbox.ci.server.repositories import GitError
-from sandbox.ci.server.scheduler import Scheduler, plain_cause, upstream_cause
+from sandbox.ci.server.scheduler import Scheduler
 from sandbox.ci.store import MULTIBRANCH, Build, Item
 
 TIMER = ("hudson.triggers.TimerTrigger$TimerTriggerCause", "Started by timer")

@@ -1,4 +1,4 @@
-"""The HTTP side: who calls, may they, which function answers, and how failures look. Routes are in api_* and pages."""
+"""The HTTP side: who calls, may they, which function answers, how failures look. Routes are in api_* and pages_*."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, MethodNotA
 from werkzeug.routing import BaseConverter, Map, Rule
 from werkzeug.wrappers import Request, Response
 
+from sandbox.ci.server.accounts import Accounts
 from sandbox.ci.server.beans import PERMALINKS, Beans
 from sandbox.ci.server.configuration import BadConfiguration
 from sandbox.ci.server.exposed import parse_tree, render, to_xml
@@ -82,6 +83,7 @@ class Call:
         self.url = request.host_url
         self.seen = server.topics.all()  # before anything is read: what changes later is told to the page
         self.beans = Beans(server, self.url)
+        self.accounts = Accounts(server.store, self.url)
 
     def item(self, path: str) -> Item:
         found = self.server.store.item(path)
@@ -182,9 +184,27 @@ class App:
     """The WSGI application."""
 
     def __init__(self, server: Server) -> None:
-        from sandbox.ci.server import api_builds, api_items, api_system, hosting, pages
+        from sandbox.ci.server import (
+            api_builds,
+            api_credentials,
+            api_items,
+            api_system,
+            hosting,
+            pages_builds,
+            pages_forms,
+            pages_jobs,
+            pages_server,
+        )
 
-        self._modules = (api_builds, api_items, api_system, hosting, pages)
+        pages = (pages_builds, pages_forms, pages_jobs, pages_server)
+        self._modules = (
+            api_builds,
+            api_credentials,
+            api_items,
+            api_system,
+            hosting,
+            *pages,
+        )  # being imported, they registered routes
         self._server = server
         rules = []
         for index, (path, methods, _, _) in enumerate(ROUTES):
@@ -259,7 +279,7 @@ class App:
     def _failure(self, request: Request, caller: Caller, error: HTTPException) -> Response:
         if error.response is not None:
             return error.get_response()
-        from sandbox.ci.server import pages
+        from sandbox.ci.server import page
 
         status = error.code or 500
         if status in (301, 308):
@@ -269,7 +289,7 @@ class App:
         if isinstance(error, MethodNotAllowed) and error.valid_methods:
             headers["Allow"] = ", ".join(error.valid_methods)
         if "text/html" in request.headers.get("Accept", ""):
-            response = pages.failure(Call(self._server, request, caller), status, error.name, message)
+            response = page.failure(Call(self._server, request, caller), status, error.name, message)
         else:
             response = text(f"{message}\n", status)
         response.headers.update(headers)

@@ -17,7 +17,8 @@ SHARDS = (
     "search_type=query_then_fetch typed_keys=false"
 )
 HITS = "rest_total_hits_as_int"
-SEARCH = f"{TARGETS} {TEXT} {SOURCE} {SHARDS} {HITS} size from sort track_total_hits timeout"
+SEARCH = f"{TARGETS} {TEXT} {SOURCE} {SHARDS} {HITS} size from sort track_total_hits timeout scroll"
+SCROLL = f"scroll scroll_id {HITS}"
 MSEARCH = f"{TARGETS} {SHARDS} {HITS}"
 COUNT = f"{TARGETS} {TEXT} preference"
 CAPABILITIES = f"{TARGETS} fields include_unmapped=false include_empty_fields=true"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -14,9 +13,22 @@ from tantivy import FieldType, Occur, Query
 from logstore import dates, lucene
 from logstore.errors import ApiError, bad_document, bad_query
 from logstore.mapping import DATE, FRACTION, KEYWORD, SHIELD, TEXT, WHOLE, Field, IndexMapping, convert
+from logstore.options import (
+    META,
+    boost,
+    edits,
+    from_wildcard,
+    ignoring_case,
+    minimum,
+    object_of,
+    old_limits,
+    one_field,
+    refuse_analyzer,
+    refuse_unknown,
+    whole,
+)
 
 DEEPEST, MOST_CLAUSES = 30, 1024
-META = re.compile(r"[\\.+*?()|\[\]{}^$#&~-]")  # what a regular expression would read as more than itself
 RANGE_KEYS = {
     "gt", "gte", "lt", "lte", "from", "to", "include_lower", "include_upper", "format", "time_zone", "boost",
     "relation",
@@ -69,24 +81,24 @@ class Compiler:
         if kind == "lenient":
             return self._lenient(content, depth)
         if kind == "constant_score":
-            _refuse_unknown(kind, _object(kind, content), {"filter", "boost"})
-            return Query.const_score_query(self._query(content.get("filter"), depth + 1), _boost(content))
+            refuse_unknown(kind, object_of(kind, content), {"filter", "boost"})
+            return Query.const_score_query(self._query(content.get("filter"), depth + 1), boost(content))
         make = getattr(self, f"_make_{kind}", None) if isinstance(kind, str) and kind.isidentifier() else None
         if make is None:
             raise bad_query(f"unknown query [{str(kind)[:100]}]: logstore does not have it")
-        made: Query = make(_object(kind, content), depth)
+        made: Query = make(object_of(kind, content), depth)
         return made
 
     def _bool(self, content: Any, depth: int) -> Query:
         known = {"must", "should", "filter", "must_not", "minimum_should_match", "boost"}
-        _refuse_unknown("bool", _object("bool", content), known)
+        refuse_unknown("bool", object_of("bool", content), known)
 
         def queries(name: str) -> list[Query]:
             given = content.get(name) or []
             return [self._query(one, depth) for one in (given if isinstance(given, list) else [given])]
 
         must, filters, should, must_not = (queries(name) for name in ("must", "filter", "should", "must_not"))
-        needed = _minimum(content.get("minimum_should_match"), len(should), 0 if must or filters else 1)
+        needed = minimum(content.get("minimum_should_match"), len(should), 0 if must or filters else 1)
         clauses = [(Occur.Must, one) for one in must] + [(Occur.Must, _unscored(one)) for one in filters]
         clauses += [(Occur.MustNot, one) for one in must_not]
         if needed > len(should) > 0:
@@ -112,11 +124,11 @@ class Compiler:
     # --- one method per kind of query ------------------------------------------------------
 
     def _make_match_all(self, content: dict[str, Any], depth: int) -> Query:
-        _refuse_unknown("match_all", content, {"boost"})
-        return Query.const_score_query(Query.all_query(), _boost(content))
+        refuse_unknown("match_all", content, {"boost"})
+        return Query.const_score_query(Query.all_query(), boost(content))
 
     def _make_match_none(self, content: dict[str, Any], depth: int) -> Query:
-        _refuse_unknown("match_none", content, {"boost"})
+        refuse_unknown("match_none", content, {"boost"})
         return Query.empty_query()
 
     def _make_query_string(self, content: dict[str, Any], depth: int) -> Query:
@@ -131,8 +143,8 @@ class Compiler:
             "time_zone",
             "analyzer",
         }
-        _refuse_unknown("query_string", content, known)
-        _refuse_analyzer("query_string", content)
+        refuse_unknown("query_string", content, known)
+        refuse_analyzer("query_string", content)
         text = content.get("query")
         if not isinstance(text, str):
             raise bad_query("[query_string] must be provided with a [query]")
@@ -145,35 +157,43 @@ class Compiler:
         return self._query(made, depth)
 
     def _make_match(self, content: dict[str, Any], depth: int) -> Query:
-        path, options = _one_field("match", content, "query")
+        path, options = one_field("match", content, "query")
         known = {"query", "operator", "minimum_should_match", "lenient", "boost", "fuzziness", "analyzer"}
-        _refuse_unknown("match", options, known)
-        _refuse_analyzer("match", options)
+        refuse_unknown("match", options, known)
+        refuse_analyzer("match", options)
         if options.get("lenient") in (True, "true"):
             strict = {name: value for name, value in options.items() if name != "lenient"}
             return self._lenient({"match": {path: strict}}, depth)
-        if options.get("fuzziness") not in (None, 0, "0"):
-            raise bad_query("[match] logstore does not have [fuzziness] here")
+        fuzziness = options.get("fuzziness", 0)
+        edits(fuzziness, 0)
 
         def on_text(path: str) -> Query:
-            words = [self._token(path, word) for word in self.analyze(str(options["query"]))]
+            words = [self._near(f"text.{path}", word, fuzziness) for word in self.analyze(str(options["query"]))]
             if not words:
                 return Query.empty_query()
             least = len(words) if str(options.get("operator", "or")).lower() == "and" else 1
-            needed = _minimum(options.get("minimum_should_match"), len(words), least)
+            needed = minimum(options.get("minimum_should_match"), len(words), least)
             return Query.boolean_query([(Occur.Should, word) for word in words], max(needed, 1))
 
-        return self._on(path, on_text, lambda p, f: self._exact(p, f, options["query"]))
+        def on_exact(path: str, field: Field) -> Query:
+            if fuzziness and field.type in KEYWORD:
+                return self._near(f"exact.{path}", str(options["query"]), fuzziness)
+            return self._exact(path, field, options["query"])
+
+        return self._on(path, on_text, on_exact)
 
     def _make_multi_match(self, content: dict[str, Any], depth: int) -> Query:
-        _refuse_unknown("multi_match", content, {"query", "fields", "type", "operator", "lenient", "boost", "analyzer"})
-        _refuse_analyzer("multi_match", content)
+        known = {"query", "fields", "type", "operator", "lenient", "boost", "analyzer", "fuzziness"}
+        refuse_unknown("multi_match", content, known)
+        refuse_analyzer("multi_match", content)
         if content.get("type") not in (None, "best_fields", "most_fields", "phrase"):
             raise bad_query(f"[multi_match] logstore does not have type [{str(content['type'])[:100]}]")
         kind = {"phrase": "match_phrase"}.get(str(content.get("type")), "match")
+        passed = ("operator", "fuzziness")
+        if kind == "match_phrase" and "fuzziness" in content:
+            raise bad_query("[multi_match] fuzziness does not go with type [phrase]")
         options = {"query": content.get("query", "")}
-        if kind == "match" and "operator" in content:
-            options["operator"] = content["operator"]
+        options |= {name: content[name] for name in passed if kind == "match" and name in content}
         named = content.get("fields") or []
         fields = self._expanded([named] if isinstance(named, str) else named) if named else self._default_fields()
         if not fields:
@@ -181,9 +201,9 @@ class Compiler:
         return self._query({"bool": {"should": [{"lenient": {kind: {name: options}}} for name in fields]}}, depth)
 
     def _make_match_phrase(self, content: dict[str, Any], depth: int) -> Query:
-        path, options = _one_field("match_phrase", content, "query")
-        _refuse_unknown("match_phrase", options, {"query", "slop", "boost", "analyzer"})
-        _refuse_analyzer("match_phrase", options)
+        path, options = one_field("match_phrase", content, "query")
+        refuse_unknown("match_phrase", options, {"query", "slop", "boost", "analyzer"})
+        refuse_analyzer("match_phrase", options)
 
         def on_text(path: str) -> Query:
             words = self.analyze(str(options["query"]))
@@ -194,8 +214,8 @@ class Compiler:
         return self._on(path, on_text, lambda p, f: self._exact(p, f, options["query"]))
 
     def _make_term(self, content: dict[str, Any], depth: int) -> Query:
-        path, options = _one_field("term", content, "value")
-        _refuse_unknown("term", options, {"value", "boost", "case_insensitive"})
+        path, options = one_field("term", content, "value")
+        refuse_unknown("term", options, {"value", "boost", "case_insensitive"})
         value = options.get("value")
         if value is None or isinstance(value, dict | list):
             raise bad_query("[term] query needs a value: [null], objects and arrays do not do")
@@ -204,7 +224,7 @@ class Compiler:
         return self._on(path, lambda p: self._token(p, str(value)), lambda p, f: self._exact(p, f, value))
 
     def _make_terms(self, content: dict[str, Any], depth: int) -> Query:
-        path, values = _one_field("terms", {key: v for key, v in content.items() if key != "boost"}, "")
+        path, values = one_field("terms", {key: v for key, v in content.items() if key != "boost"}, "")
         if not isinstance(values, list):
             raise bad_query("[terms] query requires an array of terms")
         if len(values) > MOST_CLAUSES:
@@ -212,14 +232,14 @@ class Compiler:
         return _any([self._query({"term": {path: value}}, depth) for value in values])
 
     def _make_ids(self, content: dict[str, Any], depth: int) -> Query:
-        _refuse_unknown("ids", content, {"values", "boost"})
+        refuse_unknown("ids", content, {"values", "boost"})
         ids = content.get("values") or []
         if len(ids) * len(self.targets) > MOST_CLAUSES:
             raise ApiError(400, "too_many_clauses", f"maxClauseCount is set to {MOST_CLAUSES}")
         return _any([self._term("uid", f"{name}\0{id}") for name in self.targets for id in ids])
 
     def _make_exists(self, content: dict[str, Any], depth: int) -> Query:
-        _refuse_unknown("exists", content, {"field", "boost"})
+        refuse_unknown("exists", content, {"field", "boost"})
         path = content.get("field")
         if not isinstance(path, str) or not path:
             raise bad_query("[exists] must be provided with a [field]")
@@ -237,42 +257,46 @@ class Compiler:
         return Query.exists_query(f"exact.{path}")
 
     def _make_prefix(self, content: dict[str, Any], depth: int) -> Query:
-        path, options = _one_field("prefix", content, "value")
-        _refuse_unknown("prefix", options, PATTERN_KEYS)
+        path, options = one_field("prefix", content, "value")
+        refuse_unknown("prefix", options, PATTERN_KEYS)
         pattern = META.sub(r"\\\g<0>", str(options.get("value", ""))) + ".*"
         return self._pattern(path, pattern, bool(options.get("case_insensitive")))
 
     def _make_wildcard(self, content: dict[str, Any], depth: int) -> Query:
-        path, options = _one_field("wildcard", content, "value")
-        _refuse_unknown("wildcard", options, PATTERN_KEYS | {"wildcard"})
-        pattern = _from_wildcard(str(options.get("value", options.get("wildcard", ""))))
+        path, options = one_field("wildcard", content, "value")
+        refuse_unknown("wildcard", options, PATTERN_KEYS | {"wildcard"})
+        pattern = from_wildcard(str(options.get("value", options.get("wildcard", ""))))
         return self._pattern(path, pattern, bool(options.get("case_insensitive")))
 
     def _make_regexp(self, content: dict[str, Any], depth: int) -> Query:
-        path, options = _one_field("regexp", content, "value")
-        _refuse_unknown("regexp", options, PATTERN_KEYS | {"max_determinized_states"})
+        path, options = one_field("regexp", content, "value")
+        refuse_unknown("regexp", options, PATTERN_KEYS | {"max_determinized_states"})
         return self._pattern(path, f"(?:{options.get('value', '')})", bool(options.get("case_insensitive")))
 
     def _make_fuzzy(self, content: dict[str, Any], depth: int) -> Query:
-        path, options = _one_field("fuzzy", content, "value")
-        _refuse_unknown("fuzzy", options, {"value", "fuzziness", "boost", "rewrite"})
-        distance = options.get("fuzziness", "AUTO")
-        value = str(options.get("value", ""))
-        edits = min(2, len(value) // 3) if distance == "AUTO" else int(distance)
-        if edits not in (0, 1, 2):
-            raise bad_query("[fuzzy] fuzziness must be 0, 1, 2 or AUTO")
+        path, options = one_field("fuzzy", content, "value")
+        refuse_unknown("fuzzy", options, {"value", "fuzziness", "boost", "rewrite"})
+        value, fuzziness = str(options.get("value", "")), options.get("fuzziness", "AUTO")
+        edits(fuzziness, 0)
+        return self._on(
+            path,
+            lambda p: self._near(f"text.{p}", value.lower(), fuzziness),
+            lambda p, f: self._near(f"exact.{p}", value, fuzziness),
+        )
 
-        def fuzzy(place: str, text: str) -> Query:
-            return Query.fuzzy_term_query(self.schema, place, text, edits)
-
-        return self._on(path, lambda p: fuzzy(f"text.{p}", value.lower()), lambda p, f: fuzzy(f"exact.{p}", value))
+    def _near(self, place: str, text: str, fuzziness: Any) -> Query:
+        """Values that differ from a text by so many letters at most."""
+        letters = edits(fuzziness, len(text))
+        if letters == 0:
+            return self._term(place, text)
+        return Query.fuzzy_term_query(self.schema, place.replace("\\", "\\\\"), text, letters)
 
     def _make_range(self, content: dict[str, Any], depth: int) -> Query:
-        path, options = _one_field("range", content, "")
-        options = _object("range", options)
-        _refuse_unknown("range", options, RANGE_KEYS)
+        path, options = one_field("range", content, "")
+        options = object_of("range", options)
+        refuse_unknown("range", options, RANGE_KEYS)
         limits = {name: options[name] for name in ("gt", "gte", "lt", "lte") if options.get(name) is not None}
-        limits |= _old_limits(options)
+        limits |= old_limits(options)
         if options.get("format"):
             dates.formats(options["format"])
         return _any([self._range(real, field, limits, options) for real, field in self.fields(path)])
@@ -287,7 +311,7 @@ class Compiler:
                 for name, value in limits.items()
             }
         elif field.type in WHOLE:
-            limits = {name: _whole(path, name, value) for name, value in limits.items()}
+            limits = {name: whole(path, name, value) for name, value in limits.items()}
         elif field.type in FRACTION:
             limits = {name: convert(path, value, "double") for name, value in limits.items()}
         else:
@@ -378,7 +402,7 @@ class Compiler:
             except ValueError as error:
                 raise bad_query(f"the pattern on [{path}] cannot be used: {error}") from None
 
-        anycase = _ignoring_case(pattern) if ignore_case else pattern
+        anycase = ignoring_case(pattern) if ignore_case else pattern
         if path == "_index":
             return Query.regex_query(self.schema, "index", anycase)
         return self._on(
@@ -386,92 +410,6 @@ class Compiler:
             lambda real: on("text", real, pattern.lower()),
             lambda real, field: on("exact", real, anycase) if field.type in KEYWORD else Query.empty_query(),
         )
-
-
-def _object(kind: str, content: Any) -> dict[str, Any]:
-    if not isinstance(content, dict):
-        raise bad_query(f"[{kind}] query malformed, an object is expected")
-    return content
-
-
-def _refuse_unknown(kind: str, content: dict[str, Any], known: set[str]) -> None:
-    for key in content:
-        if key not in known:
-            raise bad_query(f"[{kind}] query does not support [{str(key)[:100]}] in logstore")
-
-
-def _refuse_analyzer(kind: str, content: dict[str, Any]) -> None:
-    if content.get("analyzer") not in (None, "standard"):
-        raise bad_query(f"[{kind}] logstore has the analyzer [standard] only, not [{str(content['analyzer'])[:100]}]")
-
-
-def _boost(content: dict[str, Any]) -> float:
-    boost: float = convert("boost", content.get("boost", 1.0), "double")
-    return float(boost)
-
-
-def _old_limits(options: dict[str, Any]) -> dict[str, Any]:
-    """The limits in the words before `gte` and `lte`: `from`, `to`, and whether they are included."""
-    limits: dict[str, Any] = {}
-    for old, included, new in (("from", "include_lower", "gt"), ("to", "include_upper", "lt")):
-        if old not in options and included in options:
-            raise bad_query(f"[range] query: [{included}] needs [{old}]")
-        if options.get(old) is not None:
-            if new in options or new + "e" in options:
-                raise bad_query(f"[range] query: [{old}] and [{new}], [{new}e] do not go together")
-            limits[new + ("e" if options.get(included, True) in (True, "true") else "")] = options[old]
-    return limits
-
-
-def _one_field(kind: str, content: dict[str, Any], short: str) -> tuple[str, Any]:
-    """`{"field": {"query": …}}` and its short form `{"field": …}`."""
-    if len(content) != 1:
-        raise bad_query(f"[{kind}] query must name one field")
-    [(path, options)] = content.items()
-    if short and not isinstance(options, dict):
-        options = {short: options}
-    if short == "query" and "query" not in options:
-        raise bad_query(f"[{kind}] query needs a [query]")
-    return path, options
-
-
-def _minimum(given: Any, count: int, default: int) -> int:
-    """`minimum_should_match`: 2, -1, "75%"."""
-    if given is None:
-        return default
-    text = str(given)
-    try:
-        number = int(count * int(text[:-1]) / 100) if text.endswith("%") else int(text)
-    except ValueError:
-        raise bad_query(f"failed to parse minimum_should_match [{text[:100]}]") from None
-    return max(0, count + number if number < 0 else number)
-
-
-def _whole(path: str, name: str, value: Any) -> int:
-    number: float = convert(path, value, "double")
-    if isinstance(value, int):
-        return max(-(2**63), min(2**63 - 1, value))
-    if float(number).is_integer():
-        return int(max(-(2**63), min(2**63 - 1, number)))
-    # Between two whole numbers: `gt 1.5` is `gt 1`, `gte 1.5` is `gte 2`.
-    return math.floor(number) if name in ("gt", "lte") else math.ceil(number)
-
-
-def _from_wildcard(text: str) -> str:
-    made, at = "", 0
-    while at < len(text):
-        character = text[at]
-        if character == "\\" and at + 1 < len(text):
-            at += 1
-            made += META.sub(r"\\\g<0>", text[at])
-        else:
-            made += {"*": ".*", "?": "."}.get(character, META.sub(r"\\\g<0>", character))
-        at += 1
-    return re.sub(r"(?:\.\*)+", ".*", made)
-
-
-def _ignoring_case(pattern: str) -> str:
-    return re.sub(r"(?<!\\)[a-zA-Z]", lambda m: f"[{m[0].lower()}{m[0].upper()}]", pattern)
 
 
 def _unscored(query: Query) -> Query:

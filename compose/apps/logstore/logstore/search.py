@@ -56,13 +56,15 @@ class Hit:
 class Search:
     """One search over indices. `run` gives Elasticsearch's answer."""
 
-    def __init__(self, store: Store, indices: Sequence[Index], body: Json) -> None:
+    def __init__(self, store: Store, indices: Sequence[Index], body: Json, until: int | None = None) -> None:
+        """`until`: documents that arrived later, by their number, are not found."""
         for key in body:
             if key not in KNOWN or key in NOT_YET:
                 raise bad_query(f"unknown key [{key[:100]}] in a search: logstore does not have it")
         self.body, self.indices = body, {index.name: index for index in indices}
         self.searchers = [generation.searcher for generation in store.generations] if indices else []
         self.compiler: Compiler = store.compiler(indices)
+        self.until = until
         self.size = _count(body, "size", 10)
         self.start = _count(body, "from", 0)
         if self.start + self.size > WINDOW:
@@ -82,6 +84,8 @@ class Search:
     def run(self) -> Json:
         began = time.monotonic()
         query = self.compiler.compile(self.body.get("query"))
+        if self.until is not None:
+            query = query.and_must_match(_between("seq", 0, self.until))
         hits, total = self._hits(query)
         body: Json = {
             "took": 0,

@@ -14,8 +14,10 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from logstore.api import Answer, Api, Request
+from logstore import filter_path
+from logstore.api import Api
 from logstore.errors import ApiError, unsupported
+from logstore.messages import Answer, Request
 
 log = logging.getLogger("logstore")
 LARGEST_BODY = 64 * 1024**2
@@ -84,12 +86,14 @@ class Server:
             return _page(path)
         query = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
         # These change how an answer looks, and nothing else.
-        for cosmetic in ("pretty", "human", "error_trace", "filter_path", "format"):
-            if cosmetic == "filter_path" and cosmetic in query:
-                raise ApiError(400, "illegal_argument_exception", "[filter_path] is not supported by logstore")
-            if cosmetic != "format":
-                query.pop(cosmetic, None)
-        return self.api.answer(Request(environ["REQUEST_METHOD"], {}, query, _body(environ), accept), path)
+        for cosmetic in ("pretty", "human", "error_trace"):
+            query.pop(cosmetic, None)
+        wanted = query.pop("filter_path", "")
+        answer = self.api.answer(Request(environ["REQUEST_METHOD"], {}, query, _body(environ), accept), path)
+        if wanted and not isinstance(answer.body, str):
+            body = filter_path.filtered(orjson.loads(orjson.dumps(answer.body)), wanted)
+            return Answer(body, answer.status, answer.headers)
+        return answer
 
     def _admit(self, environ: dict[str, Any], path: str) -> None:
         """Raises ApiError for those who may not ask this."""

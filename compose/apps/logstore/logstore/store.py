@@ -21,6 +21,7 @@ from logstore.indices import Index, Indices
 from logstore.journal import Journal, record
 from logstore.mapping import Fields, take_apart
 from logstore.query import Compiler
+from logstore.scrolls import Scrolls
 
 log = logging.getLogger("logstore")
 DAY = 86_400_000
@@ -72,6 +73,7 @@ class Store:
         self._pending: dict[str, bytes | None] = {}
         self._pending_bytes = 0
         self.journal = Journal(folder)
+        self.scrolls = Scrolls()
         self._seq = max((self._highest_seq(generation) for generation in self.generations), default=0)
         self._replay()
 
@@ -329,6 +331,11 @@ class Store:
                     self.refresh()
                 self.generations = self.generations[1:]
             shutil.rmtree(oldest.folder, ignore_errors=True)
+
+    @property
+    def arrived(self) -> int:
+        """The number of the document that arrived last."""
+        return self._seq
 
     @property
     def size(self) -> int:

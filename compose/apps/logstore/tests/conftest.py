@@ -25,6 +25,10 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def ask(store: Store) -> Ask:
+    return asking(store)
+
+
+def asking(store: Store) -> Ask:
     """Asks the server: method, path, body (object, bytes or nothing). Fails unless the status is as expected."""
     server = Server(Api(store), PASSWORD, READER_PASSWORD)
 

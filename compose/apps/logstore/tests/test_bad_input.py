@@ -36,7 +36,7 @@ def nested(depth: int) -> dict[str, Any]:
         {"terms": {"a": "x"}},
         {"terms": {"a": ["x"] * 5000}},
         {"match": {"message": {}}},
-        {"match": {"a": {"query": "x", "fuzziness": "AUTO"}}},
+        {"match": {"a": {"query": "x", "fuzziness": 3}}},
         {"range": {"@timestamp": 5}},
         {"range": {"@timestamp": {"gte": "now-1x"}}},
         {"range": {"@timestamp": {"gte": "now+99999999y"}}},
@@ -261,7 +261,7 @@ def test_reader_finds_all_and_changes_nothing(ask: Ask) -> None:
     ("method", "path", "reason"),
     [
         ("GET", "/logs-*/_search?foo=1", "request [/logs-*/_search] contains unrecognized parameter: [foo]"),
-        ("GET", "/_search?foo&scroll=1m", "request [/_search] contains unrecognized parameters: [foo], [scroll]"),
+        ("GET", "/_search?foo&routing=1m", "request [/_search] contains unrecognized parameters: [foo], [routing]"),
         ("GET", "/logs-*/_count?min_score=1", "request [/logs-*/_count] contains unrecognized parameter: [min_score]"),
         ("POST", "/_bulk?pipeline=x", "request [/_bulk] contains unrecognized parameter: [pipeline]"),
         ("PUT", "/logs-a-b/_doc/1?routing=x", "request [/logs-a-b/_doc/1] contains unrecognized parameter: [routing]"),

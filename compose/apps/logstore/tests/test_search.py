@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from logstore.store import Store
 
-from .conftest import Ask, bulk, roll
+from .conftest import Ask, asking, bulk, roll
 
 START = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 SERVICES = ("orders", "gateway", "stock-keeper")
@@ -35,15 +35,23 @@ def document(number: int) -> Document:
 DOCUMENTS = [document(number) for number in range(300)]
 
 
-@pytest.fixture(params=[1, 3], ids=["one generation", "three generations"])
-def logs(request: pytest.FixtureRequest, ask: Ask, store: Store) -> Ask:
-    size = len(DOCUMENTS) // request.param
+@pytest.fixture(scope="module", params=[1, 3], ids=["one generation", "three generations"])
+def logs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
+    """A store that tests only read."""
+    store = Store(tmp_path_factory.mktemp("store") / "data")
+    ask = asking(store)
+    fill(ask, store, request.param)
+    yield ask
+    store.close()
+
+
+def fill(ask: Ask, store: Store, generations: int) -> None:
+    size = len(DOCUMENTS) // generations
     for start in range(0, len(DOCUMENTS), size):
         assert not ask("POST", "/_bulk", bulk("logs-shop-sandbox", DOCUMENTS[start : start + size]))["errors"]
-        if request.param > 1:
+        if generations > 1:
             roll(store)
     store.refresh()
-    return ask
 
 
 def matching(test: Callable[[Document], bool]) -> list[str]:
@@ -101,6 +109,9 @@ QUERIES: list[tuple[Any, Callable[[Document], bool]]] = [
     ({"wildcard": {"service.name": {"value": "*KEEPER", "case_insensitive": True}}}, lambda d: number(d) % 3 == 2),
     ({"regexp": {"service.name": "(orders|gate.*)"}}, lambda d: number(d) % 3 < 2),
     ({"fuzzy": {"service.name": {"value": "ordres"}}}, lambda d: number(d) % 3 == 0),
+    ({"match": {"service.name": {"query": "ordres", "fuzziness": "AUTO"}}}, lambda d: number(d) % 3 == 0),
+    ({"match": {"service.name": {"query": "ordres", "fuzziness": "AUTO:7,9"}}}, lambda d: False),
+    ({"multi_match": {"query": "ordrs", "fields": ["service.name"], "fuzziness": 1}}, lambda d: number(d) % 3 == 0),
     ({"range": {"took": {"gte": 10, "lt": 12.5}}}, lambda d: 10 <= d["took"] < 12.5),
     ({"range": {"took": {"gt": 10.2, "lte": "12"}}}, lambda d: 10.2 < d["took"] <= 12),
     ({"range": {"http.response.status_code": {"gt": 200.5}}}, lambda d: number(d) % 7 == 0),
@@ -392,10 +403,11 @@ def test_fields_and_their_capabilities(logs: Ask) -> None:
     assert properties["http"]["properties"]["response"]["properties"]["status_code"] == {"type": "long"}
 
 
-def test_delete_by_query_deletes_and_tells_how_many(logs: Ask) -> None:
-    answer = logs("POST", "/logs-*/_delete_by_query", {"query": {"term": {"level": "error"}}})
+def test_delete_by_query_deletes_and_tells_how_many(ask: Ask, store: Store) -> None:
+    fill(ask, store, 3)
+    answer = ask("POST", "/logs-*/_delete_by_query", {"query": {"term": {"level": "error"}}})
     assert answer["deleted"] == 60
-    assert found(logs, {"match_all": {}}) == matching(lambda d: number(d) % 5 != 0)
+    assert found(ask, {"match_all": {}}) == matching(lambda d: number(d) % 5 != 0)
 
 
 @pytest.mark.parametrize(

@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Sequence
 
 from shop import aws, faults
 
+from orders import POISON
+
 DEAD = f"{aws.ORDERS_QUEUE}-dead"
+SETTLED = 2.0  # seconds until the worker has dropped what is left of the poison
 
 
 def main(arguments: Sequence[str]) -> int:
     verb, name = [*arguments, "", ""][:2]
-    if (verb, name) == ("inject", "poison"):
-        body = json.dumps({"poison": "this is not an order"})
-        for _ in range(int(float(arguments[2]))):
-            aws.ask("sqs", "send_message", QueueUrl=aws.queue_url(aws.ORDERS_QUEUE), MessageBody=body)
-        return 0
-    if verb == "clear" and name in ("", "poison"):
-        aws.ask("sqs", "purge_queue", QueueUrl=aws.queue_url(DEAD))
-        if name:
-            return 0
     if verb == "list":
         print(json.dumps({**faults.active(), **poison()}))
         return 0
-    return faults.main(arguments)
+    spreading = "poison" in faults.active()
+    if code := faults.main(arguments):
+        return code
+    if (verb, name) == ("inject", "poison"):
+        for _ in range(int(float(arguments[2]))):
+            aws.ask("sqs", "send_message", QueueUrl=aws.queue_url(aws.ORDERS_QUEUE), MessageBody=POISON)
+    if verb == "clear" and name in ("", "poison"):
+        aws.ask("sqs", "purge_queue", QueueUrl=aws.queue_url(DEAD))
+        if spreading:  # a message may just have failed for the last time
+            time.sleep(SETTLED)
+            aws.ask("sqs", "purge_queue", QueueUrl=aws.queue_url(DEAD))
+    return 0
 
 
 def poison() -> dict[str, float]:

@@ -18,7 +18,7 @@ from shop import COMMIT, VERSION, aws
 from shop.faults import Faults
 from shop.logs import about
 
-from orders import SERVICE
+from orders import POISON, SERVICE
 
 TEXTS = ("id", "product", "currency", "created_at")
 NUMBERS = ("quantity", "total_cents")
@@ -98,12 +98,14 @@ class Worker:
             about.set({"trace.id": order["trace_id"], "labels.order_id": order["id"]})
             result = "stored" if self._store(order) else "repeated"
             self._send_on(message["Body"])
-            url = aws.queue_url(aws.ORDERS_QUEUE)
-            aws.ask("sqs", "delete_message", QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            self._delete(message)
         except (PoisonError, *aws.AwsError) as error:
             result = "failed"
             log.error("try %d of message %s failed: %s", tries, message["MessageId"], error)
-            self._retry_soon(message)
+            if message["Body"] == POISON and not self._faults.is_on("poison"):
+                self._drop(message)
+            else:
+                self._retry_soon(message)
         finally:
             self._in_progress.dec()
         nanoseconds = time.perf_counter_ns() - began
@@ -135,6 +137,15 @@ class Worker:
     def _send_on(self, text: str) -> None:
         """Also when the order is known already: the last time may have ended right between the two."""
         aws.ask("sqs", "send_message", QueueUrl=aws.queue_url(aws.RECEIPTS_QUEUE), MessageBody=text)
+
+    def _delete(self, message: dict[str, Any]) -> None:
+        url = aws.queue_url(aws.ORDERS_QUEUE)
+        aws.ask("sqs", "delete_message", QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+    def _drop(self, message: dict[str, Any]) -> None:
+        """The fault was cleared meanwhile: what it left must not become a dead letter."""
+        with suppress(aws.AwsError):
+            self._delete(message)
 
     def _retry_soon(self, message: dict[str, Any]) -> None:
         with suppress(aws.AwsError):  # then it comes back when its visibility timeout ends

@@ -21,7 +21,7 @@ from shop import aws
 
 from release import decisions, judge, store
 from release.decisions import Decision
-from release.judge import Limits
+from release.judge import Counts, Limits
 from release.store import NONE, ReleaseError, Said
 
 STEPS = (10, 50, 100)
@@ -81,11 +81,11 @@ def canary(options: argparse.Namespace) -> int:
     return 0
 
 
-def look(options: argparse.Namespace) -> int:
-    """Judges the canary. Raises ReleaseError unless it is good."""
+def look(options: argparse.Namespace, stable: Counts | None = None) -> int:
+    """Judges the canary, beside what the stable version did since `stable`. Raises ReleaseError unless it is good."""
     version = store.wanted().canary
     found = judge.Verdict("unknown", "nothing was seen", decisions.NO_VERDICT)
-    for found in judge.watch(limits(options), lambda: judge.numbers(version)):
+    for found in judge.watch(limits(options), lambda: judge.numbers(version), stable):
         say(f"judge: {found.word}: {found.why}")
     if found.word != "good":
         raise ReleaseError(found.why, found.reason)
@@ -95,13 +95,14 @@ def look(options: argparse.Namespace) -> int:
 
 def verify(options: argparse.Namespace) -> int:
     """More and more share for the canary, each judged. Without a good verdict its share ends at once."""
+    stable = judge.stable_so_far()
     for share in STEPS:
         options.share = share
         wanted = store.wanted()
         if (wanted.canary, wanted.share) != (options.version, share):
             canary(options)
         try:
-            look(options)
+            look(options, stable)
         except (ReleaseError, KeyboardInterrupt):
             store.want(share=0)
             say(f"canary: {options.version} gets nothing more")
@@ -264,19 +265,26 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
-def main() -> int:
-    # A pipeline that is stopped ends us with SIGTERM: then, too, what was begun is taken back.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    options = parser().parse_args()
+def attempt(options: argparse.Namespace) -> int:
+    """The exit code. Why a release ended is kept for whoever ends it."""
     try:
         return int(options.act(options))
     except (ReleaseError, KeyboardInterrupt) as error:
         if options.verb in ("canary", "verify", "promote"):
             remember(options.version, error)
-        elif options.verb == "judge":
+        if options.verb == "judge":  # its verdict is its last word
             remember(store.wanted().canary, error)
-        say(f"refused: {str(error) or 'interrupted'}")
+        else:
+            say(f"refused: {str(error) or 'interrupted'}")
         return 1
+
+
+def main() -> int:
+    # A pipeline that is stopped ends us with SIGTERM: then, too, what was begun is taken back.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    options = parser().parse_args()
+    try:
+        return attempt(options)
     except aws.AwsError as error:
         say(f"AWS does not answer: {error}")
         return 3

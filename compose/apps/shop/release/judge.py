@@ -116,8 +116,12 @@ def _words(counts: Counts) -> str:
     return f"{counts.requests:.0f} requests, {counts.error_share:.1%} errors, p95 {counts.p95 * 1000:.0f} ms, {memory}"
 
 
-def watch(limits: Limits, read: Callable[[], Mapping[str, Counts]]) -> Iterator[Verdict]:
-    """Looks again and again; the last verdict is not `wait`. Without numbers for a while it is `unknown`."""
+def watch(limits: Limits, read: Callable[[], Mapping[str, Counts]], stable: Counts | None = None) -> Iterator[Verdict]:
+    """Looks again and again; the last verdict is not `wait`. Without numbers for a while it is `unknown`.
+
+    `stable` is what the stable version had served when the release began: when the canary has most of the requests,
+    the few that are left to the other are no measure.
+    """
     began, before, silent = time.monotonic(), None, 0.0
     while True:
         try:
@@ -132,7 +136,7 @@ def watch(limits: Limits, read: Callable[[], Mapping[str, Counts]]) -> Iterator[
             time.sleep(EVERY)
             continue
         if before is None:
-            before = now
+            before = {**now, "stable": stable or now["stable"]}
         else:
             parts = [now[track].since(before[track]) for track in ("canary", "stable")]
             verdict = decide(parts[0], parts[1], time.monotonic() - began, limits)
@@ -146,6 +150,18 @@ def numbers(version: str) -> dict[str, Counts]:
     """Both tracks' counts now, from Prometheus. Raises NoNumbers, also while the canary's are another version's."""
     if not _query(f'app_info{{job="storefront", track="canary", version="{version}"}}'):
         raise NoNumbers(f"Prometheus has not yet seen the canary run {version}")
+    return _counts()
+
+
+def stable_so_far() -> Counts | None:
+    """What the stable version has served until now; None if that cannot be known."""
+    try:
+        return _counts()["stable"]
+    except NoNumbers:
+        return None
+
+
+def _counts() -> dict[str, Counts]:
     routes: dict[str, dict[str, tuple[float, float]]] = {"stable": {}, "canary": {}}
     for labels, value in _query(f"sum by (track, route, status) (http_requests_total{JOB})"):
         known = routes.setdefault(labels["track"], {})

@@ -31,6 +31,7 @@ KINDS: Mapping[str, float] = {
     "slow-dependency": 10000,  # milliseconds that each call to AWS takes longer
     "leak": 50,  # megabytes lost each second
     "crash": 600,  # seconds a process lives
+    "poison": 1000,  # messages that are no orders, of which only the worker knows
 }
 
 log = logging.getLogger(__name__)
@@ -116,6 +117,10 @@ class Faults:
         self._note(kind)
         self._changed.wait(amount / 1000)
         return True
+
+    def is_on(self, kind: str) -> bool:
+        """Asks the file: what was switched on this very moment counts."""
+        return kind in active(self._file)
 
     def fails(self) -> bool:
         """Whether the work at hand is to fail."""

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from shop import aws
+from shop import aws, faults
 from shop.logs import about
 from storefront.app import create_app
 
-HOOK = Path(__file__).parents[4] / "configs" / "storefront" / "aws.py"
+HOOK = (Path(__file__).parent / "../../../../configs/storefront/aws.py").resolve()
 NOWHERE = "http://127.0.0.1:9"
 
 
@@ -85,6 +85,14 @@ def aws_is_there(emulator: str, monkeypatch: pytest.MonkeyPatch, aws_is_away: No
 @pytest.fixture
 def faults_file(tmp_path: Path) -> Path:
     return tmp_path / "faults.json"
+
+
+@pytest.fixture
+def switch(faults_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`faults.main` turns the switch of this test's programs."""
+    monkeypatch.setattr(faults.active, "__defaults__", (faults_file,))
+    monkeypatch.setattr(faults.inject, "__defaults__", (faults_file,))
+    monkeypatch.setattr(faults.clear, "__defaults__", ("", faults_file))
 
 
 @pytest.fixture

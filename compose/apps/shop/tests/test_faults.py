@@ -102,12 +102,8 @@ def test_bad_faults_change_nothing(name: str, amount: float, told: str, faults_f
     assert faults.active(faults_file) == {}
 
 
-def test_the_switch_for_people(
-    faults_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(faults.active, "__defaults__", (faults_file,))
-    monkeypatch.setattr(faults.inject, "__defaults__", (faults_file,))
-    monkeypatch.setattr(faults.clear, "__defaults__", ("", faults_file))
+@pytest.mark.usefixtures("switch")
+def test_the_switch_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert faults.main(["inject", "latency", "400"]) == 0
     assert faults.main(["inject", "errors", "0.5"]) == 0
     assert faults.main(["clear", "latency"]) == 0

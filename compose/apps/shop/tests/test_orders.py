@@ -62,7 +62,7 @@ def test_order_is_stored_once_however_often_it_comes(worker: Worker, registry: C
     assert worker.trouble == ""
 
 
-@pytest.mark.usefixtures("aws_is_there")
+@pytest.mark.usefixtures("aws_is_there", "switch")
 def test_poison_is_a_dead_letter_after_three_tries_and_others_go_on(
     worker: Worker, registry: CollectorRegistry, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -81,6 +81,24 @@ def test_poison_is_a_dead_letter_after_three_tries_and_others_go_on(
     assert orders_faults.poison() == {"poison": 1}
     assert orders_faults.main(["clear", "poison"]) == 0
     assert orders_faults.poison() == {}
+
+
+@pytest.mark.usefixtures("aws_is_there", "switch")
+def test_poison_that_is_cleared_in_time_leaves_nothing(
+    worker: Worker, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert orders_faults.main(["inject", "poison", "2"]) == 0
+    worker.step()
+    monkeypatch.setattr("orders.faults.time.sleep", lambda seconds: worker.step())
+    assert orders_faults.main(["clear"]) == 0
+    worker.step()
+    assert [waiting(queue) for queue in (aws.ORDERS_QUEUE, f"{aws.ORDERS_QUEUE}-dead")] == [0, 0]
+    assert count(registry, "failed") == 4
+
+
+@pytest.mark.usefixtures("switch")
+def test_too_much_poison_is_refused() -> None:
+    assert orders_faults.main(["inject", "poison", "1001"]) == 2
 
 
 @pytest.mark.slow

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -16,7 +15,7 @@ from shop import aws
 
 from tests.conftest import HOOK
 
-SOURCE = Path(__file__).parents[4] / "configs" / "storefront" / "aws" / "receipts" / "receipts.py"
+SOURCE = HOOK.parent / "aws" / "receipts" / "receipts.py"
 ORDER = {"id": "r1", "product": "kite", "quantity": 2, "total_cents": 7800, "currency": "EUR", "created_at": "today"}
 
 

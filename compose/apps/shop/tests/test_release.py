@@ -129,6 +129,20 @@ def test_without_numbers_there_is_no_verdict(monkeypatch: pytest.MonkeyPatch) ->
     assert last == Verdict("unknown", "Prometheus does not answer", decisions.NO_VERDICT)
 
 
+def test_the_stable_version_is_measured_since_the_release_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the canary has all requests, the last few of the other say little of how quick it was under load."""
+    clock = iter(range(0, 1000, 10))
+    monkeypatch.setattr(judge.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(judge.time, "sleep", lambda seconds: None)
+    none, idle = Counts(), Counts(1010, 0, 60e6, {0.1: 510, 1.0: 1010})
+    busy = Counts(1000, 0, 60e6, {0.1: 500, 1.0: 1000})
+    canary = Counts(100, 0, 60e6, {0.1: 50, 1.0: 100})
+    for stable, word in ((none, "good"), (None, "harm")):
+        readings = iter([{"canary": none, "stable": busy}, {"canary": canary, "stable": idle}])
+        *_, last = judge.watch(Limits(), lambda readings=readings: next(readings), stable)
+        assert last.word == word, last
+
+
 @pytest.fixture
 def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Agent]:
     monkeypatch.setenv("OUTBOX_FOLDER", str(tmp_path / "outbox"))

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sandbox.ci.groovy.worker import Closure, Failure, Remote
+from sandbox.ci.groovy.values import Closure, Remote
+from sandbox.ci.groovy.worker import Failure
 from sandbox.ci.pipeline.line import Line, braces
 from sandbox.ci.pipeline.objects import record, text
 from sandbox.ci.pipeline.steps.registry import step

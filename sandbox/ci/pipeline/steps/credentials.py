@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sandbox.ci.groovy.worker import Described, Failure
+from sandbox.ci.groovy.values import Described
+from sandbox.ci.groovy.worker import Failure
 from sandbox.ci.model import Credential
 from sandbox.ci.pipeline.line import Body, Line, braces
 from sandbox.ci.pipeline.objects import text

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sandbox import yamlfile
-from sandbox.ci.groovy.worker import Failure, Opaque, as_json
+from sandbox.ci.groovy.values import Opaque, as_json
+from sandbox.ci.groovy.worker import Failure
 from sandbox.ci.pipeline.line import Line, expand
 from sandbox.ci.pipeline.objects import text as shown
 from sandbox.ci.pipeline.steps.files import content, put

@@ -9,7 +9,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from sandbox.ci.groovy.worker import Array, Failure, Remote
+from sandbox.ci.groovy.values import Array, Remote
+from sandbox.ci.groovy.worker import Failure
 from sandbox.ci.pipeline import patterns
 from sandbox.ci.pipeline.line import Body, Line
 from sandbox.ci.pipeline.objects import record, text

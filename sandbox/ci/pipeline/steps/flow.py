@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sandbox.ci.groovy.worker import Closure, Described, Failure, WorkerLost
+from sandbox.ci.groovy.values import Closure, Described
+from sandbox.ci.groovy.worker import Failure, WorkerLost
 from sandbox.ci.model import Result
 from sandbox.ci.pipeline import words
 from sandbox.ci.pipeline.line import Body, Line, braces, interruption, result_of

@@ -6,7 +6,8 @@ import base64
 from pathlib import Path
 from typing import Any
 
-from sandbox.ci.groovy.worker import Failure, Remote
+from sandbox.ci.groovy.values import Remote
+from sandbox.ci.groovy.worker import Failure
 from sandbox.ci.pipeline.line import Body, Line
 from sandbox.ci.pipeline.objects import record
 from sandbox.ci.pipeline.steps.files import content

@@ -10,7 +10,8 @@ import urllib.request
 from email.message import EmailMessage
 from typing import Any
 
-from sandbox.ci.groovy.worker import Described, Failure, Remote
+from sandbox.ci.groovy.values import Described, Remote
+from sandbox.ci.groovy.worker import Failure
 from sandbox.ci.model import Aborted, Input, Result
 from sandbox.ci.pipeline import properties as described
 from sandbox.ci.pipeline.line import Line, interruption
@@ -35,12 +36,11 @@ def build(
         found = described.described(parameter)
         arguments = found.arguments
         values[text(arguments.get("name"))] = arguments.get("value", arguments.get("runId"))
-    line.log(f"Scheduling project: {job}")
     try:
         with line.waiting():
             outcome = line.run.place.build(job, values, wait and not waitForStart, line.stopped)
-    except LookupError:
-        raise Failure(f"No item named {job} found") from None
+    except LookupError as error:
+        raise Failure(str(error.args[0])) from None
     if not wait:
         return None
     line.log(f"Starting building: {outcome.job} #{outcome.number}")

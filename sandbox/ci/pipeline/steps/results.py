@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from sandbox.ci.groovy.worker import Described, Failure, Remote
+from sandbox.ci.groovy.values import Described, Remote
+from sandbox.ci.groovy.worker import Failure
 from sandbox.ci.model import Result, TestCase
 from sandbox.ci.pipeline import patterns
 from sandbox.ci.pipeline.line import Line

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sandbox.ci.groovy.worker import Described, Failure, Opaque, Remote
+from sandbox.ci.groovy.values import Described, Opaque, Remote
+from sandbox.ci.groovy.worker import Failure
 from sandbox.ci.model import Source
 from sandbox.ci.pipeline.line import Line
 from sandbox.ci.pipeline.objects import text

@@ -8,7 +8,7 @@ const content = document.getElementById("content");
 const loggedIn = document.body.dataset.loggedIn === "yes";
 const WORDS = { ready: "ready", waiting: "waiting", stopped: "stopped", unknown: "not asked yet" };
 // Group of a fragment -> its heading; in this order. Groups of a user's own come last.
-const GROUPS = { apps: "Applications", edge: "Load balancer", aws: "AWS", ci: "CI", logs: "Logs", metrics: "Metrics and alerts", console: "Console", own: "Your own" };
+const GROUPS = { apps: "Applications", edge: "Load balancer", aws: "AWS", ci: "CI", metrics: "Metrics and alerts", logs: "Logs", console: "Console", own: "Your own" };
 let shown = "";
 
 repeat(async () => {
@@ -49,7 +49,10 @@ function groups(services) {
   const names = new Set([...Object.keys(GROUPS), ...services.map((item) => item.group)]);
   return [...names].flatMap((name) => {
     const members = services.filter((item) => item.group === name);
-    return members.length ? h("section", {}, h("h2", {}, GROUPS[name] || name), h("ul", { class: "plain" }, members.map(service))) : [];
+    if (!members.length) return [];
+    const section = h("section", {}, h("h2", {}, GROUPS[name] || name), h("ul", { class: "plain" }, members.map(service)));
+    section.style.setProperty("--cards", members.length);
+    return section;
   });
 }
 

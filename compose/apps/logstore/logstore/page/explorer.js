@@ -183,8 +183,11 @@ function lineOf(hit) {
   const fields = flat(hit._source);
   const level = String(fields["log.level"] || "");
   const button = element("button", { type: "button", class: "line", "aria-expanded": "false" });
+  const time = element("time", { datetime: fields["@timestamp"] }, "");
+  const [day, clock] = moment(Date.parse(fields["@timestamp"])).split(" ");
+  time.append(element("span", { class: "day" }, `${day} `), clock ?? "");
   button.append(
-    element("time", { datetime: fields["@timestamp"] }, moment(Date.parse(fields["@timestamp"]))),
+    time,
     element("span", { class: `level-${level.replace(/\W/g, "")}` }, level),
     element("span", { class: "service" }, fields["service.name"] || ""),
     element("span", { class: "message" }, fields.message ?? JSON.stringify(hit._source)),

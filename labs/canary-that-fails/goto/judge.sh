@@ -1,0 +1,1 @@
+echo "judge: harm: this step was skipped, so nobody looked" >verdict.txt
