@@ -11,10 +11,12 @@ from .conftest import barriers
 
 
 def test_a_basket_is_filled_and_ordered(browser: Browser, stack: Run, axe: str) -> None:
+    url = stack("url", "storefront")
+    assert url.returncode == 0, url.stderr
     context = browser.new_context(viewport={"width": 420, "height": 800})
     page, errors = context.new_page(), list[str]()
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(stack("url", "storefront").stdout.strip())
+    page.goto(url.stdout.strip())
     basket = page.locator("#basket")
     expect(basket).to_contain_text("Nothing in it yet.")
     page.get_by_role("button", name="Add Box kite").click()

@@ -3,6 +3,7 @@ const basket = document.getElementById("basket");
 const notice = document.getElementById("notice");
 const line = document.getElementById("line").content.firstElementChild;
 let hiding;
+let last = Promise.resolve();
 
 const price = (cents) => `€${(cents / 100).toFixed(2)}`;
 
@@ -32,8 +33,14 @@ function say(text) {
   hiding = setTimeout(() => (notice.className = ""), 5000);
 }
 
+// One change after the other: each answer brings the cookie that the next request needs.
+function ask(method, path = "", body = undefined) {
+  last = last.then(() => send(method, path, body));
+  return last;
+}
+
 // Shows the basket as the answer tells it. What went wrong is said, with the id that finds it in the logs.
-async function ask(method, path = "", body = undefined) {
+async function send(method, path, body) {
   const options = { method, headers: { "Content-Type": "application/json" }, body: body && JSON.stringify(body) };
   try {
     const response = await fetch(`/api/basket${path}`, options);
