@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import re
 import secrets
 import threading
 import time
@@ -50,6 +51,8 @@ from sandbox.settings import REPLICAS_SUFFIX
 from sandbox.workspace import Workspace
 
 SOCKET = "DOCKER_SOCKET"  # the variable of services that read the engine's socket
+PORT_TRIES = 3
+PORT_TAKEN = re.compile("port is already allocated|address already in use")
 SHOWN = 1000  # lines of a search, unless more are asked for
 
 
@@ -114,9 +117,15 @@ class Sandbox:
                 self.say(_notice(work))
             done = self.obtain(plans, settings)
             image_of = {plan.variable: plan.image for plan in done if plan.variable}
-            rendering = self.rendering(settings, stack, image_of, ports=True)
-            self.workspace.write(rendering)
-            self._start_and_wait(stack, settings.timeout)
+            for attempt in range(PORT_TRIES):
+                self.workspace.write(self.rendering(settings, stack, image_of, ports=True))
+                try:
+                    self._start_and_wait(stack, settings.timeout)
+                    break
+                except SandboxError as error:
+                    # Another program took a port between our look and the engine's: another one is chosen.
+                    if attempt == PORT_TRIES - 1 or not PORT_TAKEN.search(error.message):
+                        raise
         return self.status(ready=True)
 
     def _stands(self, settings: Settings, stack: Stack, plans: Sequence[images.ImagePlan]) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +19,6 @@ from sandbox.testing.names import name_for
 from sandbox.testing.running import RunningSandbox
 
 TIMEOUT = 180
-PORT_TAKEN = re.compile("port is already allocated|address already in use")
 # What a fixture asks for, and the light services that have it: first the one that is asked. A log store is of no use
 # without what brings the lines.
 DEFAULTS = {"aws": ("ministack",), "ci": ("ci",), "logs": ("logstore", "shipper")}
@@ -109,14 +107,7 @@ class Starting:
     def up(self, *more: str) -> RunningSandbox:
         """Brings the services up, and `more` of them. Where nothing is to be done it only looks."""
         self.services = (*self.services, *(name for name in more if name not in self.services))
-        for attempt in (1, 2, 3):
-            try:
-                self._core.up(*self._settings())
-                break
-            except SandboxError as error:
-                # Another process took a port between our look and the engine's: other ports are chosen.
-                if attempt == 3 or not PORT_TAKEN.search(error.message):
-                    raise
+        self._core.up(*self._settings())
         return RunningSandbox(self._core, self.timeout, self.shared)
 
     def _settings(self) -> tuple[Settings, Catalogue]:

@@ -124,6 +124,7 @@ def test_a_killed_worker_aborts_its_builds(own_worker: GroovyWorker, places: Cal
     os.kill(own_worker.pid, signal.SIGKILL)
     assert build.ended() is Result.ABORTED
     assert "Aborted: the Groovy worker was killed (signal 9)" in build.place.log
+    assert build.place.log.count("Sending interrupt signal") == 1
     assert processes_with("sleep\x0061") == []
 
 

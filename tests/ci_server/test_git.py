@@ -86,7 +86,7 @@ def test_anyone_reads_and_only_users_push(server: Running, tmp_path: Path) -> No
 
 def test_a_large_push(server: Running, tmp_path: Path) -> None:
     clone = repository(server, "large", tmp_path)
-    (clone / "random").write_bytes(os.urandom(20 * 1024**2))
+    (clone / "random").write_bytes(os.urandom(5 * 1024**2))
     commit(clone)
     heads = git(tmp_path, "ls-remote", "--heads", f"{server.url}git/large.git").stdout
     assert heads.startswith(git(clone, "rev-parse", "HEAD").stdout.strip())

@@ -166,5 +166,6 @@ def test_pages_where_jenkins_users_look_for_them(server: Running) -> None:
     for path, target in (("1/changes", "1/#changes"), ("1/parameters", "1/#parameters"), ("buildTimeTrend", "#trend")):
         answer = server.get(f"job/looked-at/{path}", allow_redirects=False)
         assert answer.headers["Location"] == f"{server.url}job/looked-at/{target}"
+    assert server.get("nowhere/at/all").text == "There is nothing at /nowhere/at/all\n"
     server.create("unbuilt", "echo 'x'")
     assert server.get("job/unbuilt/ws/", headers={"Accept": "text/html"}).status_code == 404

@@ -20,9 +20,12 @@ class PrivateEngine:
         self.data_root = data_root or folder / "data"
         self.address = f"unix://{folder}/docker.sock"
         self.log = folder / "dockerd.log"
-        self.network = subprocess.Popen(
-            ["unshare", "--net", sys.executable, "-c", f"{OUR_OWN_NETWORK}; import signal; signal.pause()"]
-        )
+        # Whoever enters the network before it is there gets the computer's own: so wait for its word.
+        hold = f"{OUR_OWN_NETWORK}; import signal; print('here', flush=True); signal.pause()"
+        self.network = subprocess.Popen(["unshare", "--net", sys.executable, "-c", hold], stdout=subprocess.PIPE)
+        assert self.network.stdout
+        with self.network.stdout as said:
+            assert said.readline() == b"here\n"
         self.start()
 
     def start(self) -> None:

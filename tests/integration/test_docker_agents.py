@@ -58,7 +58,7 @@ FORBIDDEN = {
     "run --cap-add SYS_ADMIN": "CapAdd",
     "run -u 0": "the user 0",
     "run --memory 1g": "--memory",
-    "run -p 127.0.0.1::80": "PortBindings",
+    "run -p 127.0.0.1::80": "published port",
     f"exec {AGENTS}-docker-proxy-1 id": f"the container {AGENTS}-docker-proxy-1",
     f"rm -f {AGENTS}-ci-1": f"the container {AGENTS}-ci-1",
     f"rmi {IMAGE}": f"the image {IMAGE}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import http.server
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +115,25 @@ def test_up_is_ready_and_tells_address_login_and_memory(computer: Computer, port
     assert web.memory > 0
     assert big.url == ""
     assert [e.state for e in computer.said if e.subject == "web"][-1] == "ready"
+
+
+@pytest.mark.parametrize(("times", "ready"), [(2, True), (3, False)])
+def test_a_port_that_another_program_takes_in_between_is_looked_for_again(
+    computer: Computer, monkeypatch: pytest.MonkeyPatch, times: int, ready: bool
+) -> None:
+    up, lost = computer.engine.up, iter(range(times))
+
+    def contested(folder: Path, variables: Collection[str]) -> None:
+        if next(lost, None) is not None:
+            raise SandboxError("docker compose up failed\nBind for 127.0.0.1:80 failed: port is already allocated")
+        up(folder, variables)
+
+    monkeypatch.setattr(computer.engine, "up", contested)
+    if ready:
+        assert computer.up().ready
+    else:
+        with pytest.raises(SandboxError, match="already allocated"):
+            computer.up()
 
 
 def test_up_twice_is_the_same_as_once(computer: Computer) -> None:

@@ -66,7 +66,8 @@ def named(fields, way)
   fields = renamed(fields)
   tags = texts(fields.delete('tags'))
   bad = tags.any? { |tag| tag.end_with?('parsefailure') }
-  tags.reject! { |tag| tag.end_with?('parsefailure') }
+  # The inputs' own words for what went wrong, and Beats' for how it came.
+  tags.reject! { |tag| tag.end_with?('parsefailure', '_applied') }
   message = fields['message'].to_s
   if way == 'syslog'
     parsed = from_syslog(message)

@@ -169,12 +169,18 @@ class Scheduler:
         """The queue, oldest first."""
         with self._changed:
             queue = list(self._queue)
+        items = {id: self.store.item_by_id(id) for id in {queued.item for queued in queue}}
+        due: dict[int, tuple[str, str]] = {}  # how those of a job stand whose quiet period is over: all alike
         found = []
         for queued in queue:
-            item = self.store.item_by_id(queued.item)
-            if item:
-                state, why = self._state(queued, item)
-                found.append(Waiting(queued, item, state, why))
+            item = items[queued.item]
+            if item is None:
+                continue
+            if queued.ready > now():
+                state = self._state(queued, item)
+            else:
+                state = due[item.id] = due.get(item.id) or self._state(queued, item)
+            found.append(Waiting(queued, item, *state))
         return found
 
     def queued(self, id: int) -> Waiting | None:

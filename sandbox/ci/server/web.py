@@ -285,6 +285,8 @@ class App:
         if status in (301, 308):
             return Response(status=status, headers=dict(error.get_headers()))
         message = str(error.description or error.name)
+        if message == NotFound.description:
+            message = f"There is nothing at {request.path}"
         headers = {"X-Error": re.sub(r"[^\x20-\x7e]", "?", message)[:500]}
         if isinstance(error, MethodNotAllowed) and error.valid_methods:
             headers["Allow"] = ", ".join(error.valid_methods)

@@ -48,12 +48,14 @@ class Limits:
 
 def container(body: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
     """The body of /containers/create as the engine gets it."""
-    made = _allowed(body, CONTAINER, {"HostConfig", "NetworkingConfig", "OnBuild", "Volumes"})
     host = body.get("HostConfig") or {}
     if not isinstance(host, dict):
-        raise Refused("HostConfig is no object")
+        raise Refused("a HostConfig that is no object")
+    if body.get("ExposedPorts") or host.get("PortBindings") or host.get("PublishAllPorts"):
+        raise Refused("a published port (-p)")
+    made = _allowed(body, CONTAINER, {"HostConfig", "NetworkingConfig", "OnBuild", "Volumes", "ExposedPorts"})
     if not image_name(str(made.get("Image", ""))):
-        raise Refused("it names no image")
+        raise Refused("a container of no image")
     made["User"] = _user(made.get("User"), limits)
     labels = made.get("Labels", {})
     if reserved := [name for name in labels if name.startswith(("sandbox.", "com.docker."))]:

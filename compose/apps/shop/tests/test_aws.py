@@ -13,7 +13,7 @@ from shop import aws
 from storefront import outbox
 from storefront.outbox import Outbox, OutboxFull
 
-from tests.conftest import eventually, forget_aws
+from tests.conftest import NOWHERE, eventually, forget_aws
 
 Metric = Callable[[str], "float | None"]
 ORDER = {"product": "flag", "quantity": 1}
@@ -33,15 +33,20 @@ def test_an_order_is_in_the_queue(client: FlaskClient, metric: Metric) -> None:
 def test_no_order_is_lost_while_aws_is_away(
     client: FlaskClient, metric: Metric, emulator: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def answers_at(address: str) -> None:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        forget_aws()
+
+    answers_at(emulator)
+    aws.ask("sqs", "purge_queue", QueueUrl=aws.queue_url(aws.ORDERS_QUEUE))
+    answers_at(NOWHERE)
     placed = [client.post("/api/orders", json=ORDER) for _ in range(3)]
     assert [answer.status_code for answer in placed] == [202, 202, 202]
     assert placed[0].get_json()["status"] == "kept"
     assert client.get(placed[0].headers["Location"]).status_code == 200
     assert metric('outbox_orders{service="storefront"}') == 3
     assert metric('orders_total{result="kept",service="storefront"}') == 3
-    monkeypatch.setenv("AWS_ENDPOINT_URL", emulator)
-    forget_aws()
-    aws.ask("sqs", "purge_queue", QueueUrl=aws.queue_url(aws.ORDERS_QUEUE))
+    answers_at(emulator)
     eventually(lambda: metric('outbox_orders{service="storefront"}') == 0)
     url = aws.queue_url(aws.ORDERS_QUEUE)
     messages = aws.ask("sqs", "receive_message", QueueUrl=url, WaitTimeSeconds=2, MaxNumberOfMessages=10)["Messages"]

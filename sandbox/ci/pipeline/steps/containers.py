@@ -132,21 +132,26 @@ def _image(line: Line, name: str) -> Remote:
 def _inside(line: Line, image: str, arguments: str) -> Iterator[None]:
     workspace = line.workspace
     user = f"{os.getuid()}:{os.getgid()}"
-    mounts = ["-w", str(workspace), "-v", f"{workspace}:{workspace}:rw", "-v", f"{workspace}@tmp:{workspace}@tmp:rw"]
-    Path(f"{workspace}@tmp").mkdir(exist_ok=True)
-    id = (
-        _docker(line, "run", "-t", "-d", "-u", user, *shlex.split(arguments), *mounts, image, "cat")
-        .strip()
-        .split("\n")[-1]
-    )
-    line.log("[Pipeline] withDockerContainer")
-    line.log(f"{line.scope.agent} runs the steps in a container of {image}")
+    scripts = Path(f"{workspace}@tmp")
+    scripts.mkdir(exist_ok=True)
+    held = scripts / f"container-{uuid.uuid4().hex[:8]}"
+    held.touch()  # a folder that is mounted must stay: steps remove it when it is empty
+    mounts = ["-w", str(workspace), "-v", f"{workspace}:{workspace}:rw", "-v", f"{scripts}:{scripts}:rw"]
     try:
-        with line.within(container=id), braces(line):
-            yield
+        id = _docker(line, "run", "-t", "-d", "-u", user, *shlex.split(arguments), *mounts, image, "cat")
+        id = id.strip().split("\n")[-1]
+        line.log("[Pipeline] withDockerContainer")
+        line.log(f"{line.scope.agent} runs the steps in a container of {image}")
+        try:
+            with line.within(container=id), braces(line):
+                yield
+        finally:
+            _docker(line, "rm", "-f", id)
+            line.log("[Pipeline] // withDockerContainer")
     finally:
-        _docker(line, "rm", "-f", id)
-        line.log("[Pipeline] // withDockerContainer")
+        held.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            scripts.rmdir()
 
 
 def _docker(line: Line, *arguments: str) -> str:

@@ -81,8 +81,13 @@ def run(line: Line, command: list[str], folder: Path, capture: bool = False) -> 
             reason += f": the largest variable is {largest}, {len(env[largest])} characters; put it in a file"
         raise Failure(f"cannot run {command[0]}: {reason}", "java.io.IOException") from None
 
+    told = False
+
     def stop() -> None:
-        line.log("Sending interrupt signal to process")
+        nonlocal told
+        if not told:
+            line.log("Sending interrupt signal to process")
+        told = True
         group.end(GRACE)
 
     strand.on_interrupt = stop
