@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Browser, expect
 
 from ..stack import Run
 from .conftest import barriers
+
+pytestmark = pytest.mark.docker
 
 
 def test_a_basket_is_filled_and_ordered(browser: Browser, stack: Run, axe: str) -> None:
