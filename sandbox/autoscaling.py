@@ -13,6 +13,7 @@ from sandbox.errors import SandboxError, UsageError
 from sandbox.sandbox import Sandbox
 
 EVERY = 5.0  # seconds between two looks
+BLIND = 5
 WINDOW = "15s"
 SLACK = 0.8  # a replica goes only if the rest would be this much of the target at most: no flapping
 CALM = 0.5  # of the latency's target: below it a replica may go
@@ -87,12 +88,21 @@ def _by_latency(policy: Policy, now: int, load: Load) -> tuple[int, str] | None:
 
 
 def keep(sandbox: Sandbox, service: str, policy: Policy, timeout: int) -> Iterator[Decision]:
-    """Looks and scales for ever; yields every decision that differs from the one before."""
-    changed, last = -math.inf, ""
+    """Looks and scales for ever; yields every decision that differs from the one before.
+
+    A look that fails is tried again; after BLIND of them in a row the SandboxError is raised.
+    """
+    changed, last, blind = -math.inf, "", 0
     while True:
         now = len([s for s in sandbox.engine.containers(sandbox.project) if s.container == service])
-        load = Load(*(measured(sandbox.ask, service, query) for query in (RATE, LATENCY)))
-        decision = decide(policy, now, load, time.monotonic() - changed)
+        try:
+            load = Load(*(measured(sandbox.ask, service, query) for query in (RATE, LATENCY)))
+            decision, blind = decide(policy, now, load, time.monotonic() - changed), 0
+        except SandboxError as error:
+            blind += 1
+            if blind == BLIND or isinstance(error, UsageError):
+                raise
+            decision = Decision(now, f"no look at the load: {error.message}")
         if decision.why != last:
             last = decision.why
             yield decision

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from sandbox.autoscaling import LATENCY, RATE, Load, Policy, decide, measured
+from sandbox.autoscaling import LATENCY, RATE, Load, Policy, decide, keep, measured
 from sandbox.errors import SandboxError, UsageError
+from sandbox.sandbox import Sandbox
 
 BY_RATE = Policy(rate=20, latency=0, least=1, most=4, cooldown=30)
 BY_LATENCY = Policy(rate=0, latency=200, least=1, most=4, cooldown=30)
@@ -61,3 +64,18 @@ def test_the_load_is_prometheus_word(query: str, metric: str) -> None:
 def test_a_senseless_policy_is_refused(rate: float, latency: float, least: int, most: int) -> None:
     with pytest.raises(UsageError, match="1 <= min <= max"):
         Policy(rate, latency, least, most, cooldown=30)
+
+
+def test_a_look_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sandbox.autoscaling.EVERY", 0)
+    answers = iter(["failure", "failure", "1", "1"])
+
+    def ask(service: str, command: list[str]) -> list[str]:
+        if (answer := next(answers)) == "failure":
+            raise SandboxError("prometheus: wget ended with 1")
+        return [f'{{"data": {{"result": [{{"value": [0, "{answer}"]}}]}}}}']
+
+    here = SimpleNamespace(project="shop", ask=ask, engine=SimpleNamespace(containers=lambda project: []))
+    decisions = keep(cast(Sandbox, here), "storefront", Policy(1, 0, 1, 4, 0), 1)
+    assert "no look at the load" in next(decisions).why
+    assert "1.0 requests a second on 0" in next(decisions).why
