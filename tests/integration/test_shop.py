@@ -112,7 +112,7 @@ def test_traffic_keeps_the_rate_it_is_told(stack: Run) -> None:
     assert json.loads(done.stdout)["rate"] == 20
     rate = 'sum(rate(http_requests_total{job="storefront"}[20s]))'
     try:
-        eventually(lambda: 17 < float(query(stack, rate)[0]["value"][1]) < 23, 60)
+        eventually(lambda: (found := query(stack, rate)) and 17 < float(found[0]["value"][1]) < 23, 60)
         day = json.loads(stack("traffic", "20", "--shape", "day", "--json").stdout)
         assert day["now"] < 3  # a day begins at night
         assert "at most 500" in stack("traffic", "501").stderr
